@@ -1,0 +1,1 @@
+"""The exporter: a Keras network in, one checked TFLite file out."""

@@ -1,0 +1,72 @@
+"""digit-export: turn a trained network into one checked TFLite file."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from digit_infer import __version__
+from digit_infer.command import Command, require
+
+
+@click.command(cls=Command, no_args_is_help=True)
+@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="MODEL.keras")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="digits.tflite", show_default=True
+)
+@click.option(
+    "--quantize",
+    type=click.Choice(["int8", "int16x8", "float16", "dynamic", "none"]),
+    default="int8",
+    show_default=True,
+    help="int8 is the smallest and fastest and runs everywhere.",
+)
+@click.option("--data", default="mnist", show_default=True, help="What it was trained on: mnist, a folder or an .npz.")
+@click.option("--max-accuracy-drop", type=float, metavar="PP", help="Exit 4 above this, in percentage points.")
+@click.option("--min-agreement", type=float, metavar="PCT", help="Exit 4 below this, in percent.")
+@click.option("--force", is_flag=True, help="Replace the output file.")
+@click.version_option(__version__)
+@click.pass_context
+def main(
+    ctx: click.Context,
+    model: Path,
+    output: Path,
+    quantize: Any,
+    data: str,
+    max_accuracy_drop: float | None,
+    min_agreement: float | None,
+    force: bool,
+) -> None:
+    """Convert MODEL.keras to TFLite and compare both over the test set.
+
+    \b
+    digit-export runs/base/model.keras -o digits.tflite --max-accuracy-drop 0.05 --min-agreement 99.9
+
+    Beside the .tflite stands its parity report, as <output>.parity.json. Exit codes: 0 exported; 1 could not run;
+    2 wrong usage; 4 a gate was missed, and no .tflite is left.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    require("tensorflow", "train")
+    from digit_export.export import Settings, export
+    from digit_infer.engine import find_engine
+    from digit_infer.errors import OutputError
+    from digit_infer.files import written_whole
+    from digit_infer.parity import missed_gates, parity_table
+    from digit_train.data import load
+
+    if output.exists() and not force:
+        raise OutputError(f"{output} exists; --force replaces it")
+    exported = export(model, load(data), find_engine(), Settings(quantize))
+    click.echo(parity_table(exported.parity, "float", quantize))
+    with written_whole(output.with_name(f"{output.name}.parity.json")) as temporary:
+        temporary.write_text(json.dumps(asdict(exported.parity), indent=1) + "\n")
+    if missed := missed_gates(exported.parity, max_accuracy_drop, min_agreement):
+        output.unlink(missing_ok=True)
+        click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)
+        ctx.exit(4)
+    with written_whole(output) as temporary:
+        temporary.write_bytes(exported.content)
+    click.echo(f"{output}: {len(exported.content):,} bytes")

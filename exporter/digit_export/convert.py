@@ -1,0 +1,121 @@
+"""Turn the Keras network into the TFLite graph that ships: batch norm folded, softmax added, weights quantized."""
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from digit_infer.errors import ModelError
+from digit_infer.quiet import native_stderr_silenced
+
+Quantization = Literal["int8", "int16x8", "float16", "dynamic", "none"]
+QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
+Dense = tuple[NDArray[np.float32], NDArray[np.float32]]  # kernel (in, out), bias (out)
+
+
+def convert(model: keras.Sequential, quantize: Quantization, calibration: NDArray[np.uint8]) -> bytes:
+    """Convert to a TFLite flatbuffer from pictures (batch, 28, 28, 1), uint8, to probabilities (batch, 10).
+
+    calibration: (n, 28, 28), uint8, training pictures that int8 and int16x8 take their ranges from.
+    The output is uint8 in steps of 1/256 for int8, float32 otherwise. Raises ModelError for layers it does not know.
+    """
+    # int8 takes uint8 through the converter's own input type; the other graphs begin with a cast
+    dtype = tf.float32 if quantize == "int8" else tf.uint8
+    pool, layers = fold(model)
+    graph = make_graph(pool, equalize(layers), dtype)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.get_concrete_function()], graph)
+    # per channel, litert differs between ARM and x86-64 and tflite-runtime 2.14 crashes on ARM
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    if quantize != "none":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantize in ("int8", "int16x8"):
+
+        def representative_dataset() -> Iterator[list[NDArray[Any]]]:
+            for picture in calibration:
+                yield [picture[None, ..., None].astype(dtype.as_numpy_dtype)]
+
+        converter.representative_dataset = representative_dataset
+    if quantize == "int8":
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+    elif quantize == "int16x8":
+        int16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        converter.target_spec.supported_ops = [int16, tf.lite.OpsSet.TFLITE_BUILTINS]
+    elif quantize == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    with warnings.catch_warnings(), native_stderr_silenced():
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")  # of uint8, there are none
+        return bytes(converter.convert())
+
+
+def make_graph(pool: int, layers: list[Dense], dtype: tf.DType) -> Any:
+    """The network as a TensorFlow function from (batch, 28, 28, 1) to probabilities (batch, 10)."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], dtype, name="pixels")], autograph=False)  # type: ignore[untyped-decorator]
+    def probabilities(pixels: tf.Tensor) -> tf.Tensor:
+        values = tf.cast(pixels, tf.float32)
+        if pool > 1:
+            values = tf.nn.avg_pool2d(values, pool, pool, "VALID")
+        values = tf.reshape(values, [-1, len(layers[0][0])])
+        for kernel, bias in layers[:-1]:
+            values = tf.nn.relu(values @ kernel + bias)
+        kernel, bias = layers[-1]
+        return tf.nn.softmax(values @ kernel + bias, name="probabilities")
+
+    return probabilities
+
+
+def fold(model: keras.Sequential) -> tuple[int, list[Dense]]:
+    """Reduce the network to its pooling and its Dense layers, with division by 255 and batch norm in their weights.
+
+    What is folded is linear, so nothing changes but rounding. Raises ModelError for a layer it does not know.
+    """
+    pool, scale = 1, 1.0
+    dense: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    for layer in model.layers:
+        match layer:
+            case keras.layers.Rescaling():
+                scale = layer.scale
+            case keras.layers.AveragePooling2D():
+                pool = layer.pool_size[0]
+            case keras.layers.Dense():
+                kernel = np.asarray(layer.kernel, np.float64)
+                bias = np.asarray(layer.bias, np.float64) if layer.use_bias else np.zeros(kernel.shape[1])
+                dense.append((kernel if dense else kernel * scale, bias))
+            case keras.layers.BatchNormalization():
+                mean, variance, gamma, beta = (
+                    np.asarray(weight, np.float64)
+                    for weight in (layer.moving_mean, layer.moving_variance, layer.gamma, layer.beta)
+                )
+                gain = gamma / np.sqrt(variance + layer.epsilon)
+                kernel, bias = dense[-1]
+                dense[-1] = kernel * gain, (bias - mean) * gain + beta
+            case keras.layers.ReLU() | keras.layers.Dropout() | keras.layers.Flatten() | keras.layers.Reshape():
+                pass
+            case _:
+                raise ModelError(
+                    f"layer {layer.name} is not one that digit-train makes; digit-export cannot convert it"
+                )
+    return pool, [(kernel.astype(np.float32), bias.astype(np.float32)) for kernel, bias in dense]
+
+
+def equalize(layers: list[Dense], rounds: int = 20) -> list[Dense]:
+    """Scale hidden units so that the weights into and out of each span the same range; the network stays the same.
+
+    One scale per layer's weights then wastes fewer of its 8 bits: a third of the rounding error on `base`. Cross-layer
+    equalization, Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction".
+    """
+    layers = list(layers)
+    for _ in range(rounds):
+        for i in range(len(layers) - 1):
+            (before, bias), (after, next_bias) = layers[i], layers[i + 1]
+            incoming, outgoing = np.abs(before).max(0), np.abs(after).max(1)
+            dead = (incoming == 0) | (outgoing == 0)
+            scale = np.where(dead, 1, np.sqrt(incoming / np.where(dead, 1, outgoing))).astype(np.float32)
+            layers[i] = before / scale, bias / scale
+            layers[i + 1] = after * scale[:, None], next_bias
+    return layers

@@ -1,0 +1,108 @@
+"""The model file: one .tflite with a zip appended that holds labels, contract and golden vectors."""
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digit_infer import normalise
+from digit_infer.errors import ModelError
+
+FORMAT = 1
+SHIPPED = ("base", "small", "nano")
+DIGITS = tuple("0123456789")
+IDENTIFIER = b"TFL3"  # at byte 4 of every TFLite flatbuffer
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model file taken apart. Golden vectors are empty and `contract` is {} for a bare .tflite without the zip."""
+
+    name: str
+    content: bytes  # the whole file; TFLite reads the flatbuffer at its front and ignores the zip
+    contract: dict[str, Any] = field(default_factory=dict)  # digit.json
+    labels: tuple[str, ...] = DIGITS
+    golden_input: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 28, 28), np.uint8))
+    golden_output: NDArray[np.generic] = field(default_factory=lambda: np.zeros((0, 10), np.uint8))
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def min_confidence(self) -> float:
+        """Below it a picture is rejected as `low_confidence`, unless the user says otherwise."""
+        return float(self.contract.get("reject", {}).get("min_confidence", 0.0))
+
+
+def read_bundle(model: str) -> Bundle:
+    """Read a shipped model by name, or a file. Raises ModelError where this version cannot use it."""
+    try:
+        if model in SHIPPED:
+            content = resources.files("digit_infer").joinpath("models", f"{model}.tflite").read_bytes()
+        else:
+            content = Path(model).read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read model {model}: {error.strerror}; shipped are {', '.join(SHIPPED)}") from error
+    return parse_bundle(model, content)
+
+
+def parse_bundle(name: str, content: bytes) -> Bundle:
+    """Take a model file's bytes apart and check its contract. Raises ModelError."""
+    if content[4:8] != IDENTIFIER:
+        raise ModelError(f"{name} is not a TFLite model")
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        return Bundle(name, content)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            contract = json.loads(archive.read("digit.json"))
+            labels = tuple(archive.read("labels.txt").decode().split())
+            golden_input, golden_output = (read_array(archive, part) for part in ("golden_input", "golden_output"))
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{name} is damaged: {error}; export or copy it again") from error
+    check_contract(name, contract)
+    if hashlib.sha256(content[: contract["flatbuffer"]["bytes"]]).hexdigest() != contract["flatbuffer"]["sha256"]:
+        raise ModelError(f"{name} is damaged: its SHA-256 is not the one it was exported with; export or copy it again")
+    return Bundle(name, content, contract, labels, golden_input, golden_output)
+
+
+def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    return np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
+
+
+def check_contract(name: str, contract: dict[str, Any]) -> None:
+    """Refuse what this runtime would feed wrongly."""
+    if contract.get("format") != FORMAT:
+        raise ModelError(
+            f"{name} has format {contract.get('format')}, this digit-infer reads {FORMAT}; update digit-edge"
+        )
+    if contract["normaliser"]["version"] != normalise.VERSION:
+        raise ModelError(
+            f"{name} was made for normaliser {contract['normaliser']['version']}, this digit-infer has "
+            f"{normalise.VERSION}; export it again with this version of digit-edge"
+        )
+
+
+def write_bundle(flatbuffer: bytes, contract: dict[str, Any], golden: tuple[NDArray[Any], NDArray[Any]]) -> bytes:
+    """Append the zip; the same arguments give the same bytes."""
+    contract = contract | {
+        "format": FORMAT,
+        "flatbuffer": {"bytes": len(flatbuffer), "sha256": hashlib.sha256(flatbuffer).hexdigest()},
+    }
+    file = io.BytesIO(flatbuffer)
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
+        members = {"labels.txt": "\n".join(DIGITS).encode(), "digit.json": json.dumps(contract, indent=1).encode()}
+        for name, array in zip(("golden_input.npy", "golden_output.npy"), golden, strict=True):
+            buffer = io.BytesIO()
+            np.save(buffer, array, allow_pickle=False)
+            members[name] = buffer.getvalue()
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name), data)  # ZipInfo's date is fixed: 1980
+    return file.getvalue()

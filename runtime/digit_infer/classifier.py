@@ -1,0 +1,71 @@
+"""Pictures in, probabilities out: one model on one TFLite runtime."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digit_infer.bundle import Bundle
+from digit_infer.engine import Engine
+from digit_infer.errors import ModelError
+from digit_infer.quiet import native_stderr_silenced
+
+Probabilities = NDArray[np.float32]
+
+
+class Classifier:
+    """A loaded model. Raises ModelError for a file whose tensors do not fit.
+
+    Not safe for use from several threads at once; each needs its own.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        self.bundle, self.engine = bundle, engine
+        try:
+            with native_stderr_silenced():
+                self.interpreter = engine.interpreter(bundle.content)
+                self.interpreter.allocate_tensors()
+            (self.input,) = self.interpreter.get_input_details()
+            (self.output,) = self.interpreter.get_output_details()
+        except (ValueError, RuntimeError) as error:
+            reason = (str(error).splitlines() or ["no reason given"])[0]
+            raise ModelError(f"{bundle.name} cannot be loaded by {engine.name} {engine.version}: {reason}") from error
+        shape = tuple(int(length) for length in self.input["shape"][1:])
+        if shape != (28, 28, 1) or self.input["dtype"] != np.uint8 or self.output["shape"][-1] != 10:
+            raise ModelError(
+                f"{bundle.name} takes {self.input['dtype'].__name__} {shape}, need uint8 (28, 28, 1) and 10 outputs"
+            )
+        self.batch = 0
+
+    def classify(self, pixels: NDArray[np.uint8]) -> Probabilities:
+        """pixels: (n, 28, 28), uint8, light on dark, normalised. Returns (n, 10), float32, 0-1."""
+        values = self.invoke(pixels).astype(np.float32, copy=False)
+        scale, zero = self.output["quantization"]
+        return (values - np.float32(zero)) * np.float32(scale) if scale else values
+
+    def invoke(self, pixels: NDArray[np.uint8]) -> NDArray[np.generic]:
+        """As `classify`, but the output tensor as the model gives it: (n, 10), uint8 or float32."""
+        if not len(pixels):
+            return np.zeros((0, 10), self.output["dtype"])
+        if len(pixels) != self.batch:
+            self.interpreter.resize_tensor_input(self.input["index"], [len(pixels), 28, 28, 1])
+            self.interpreter.allocate_tensors()
+            self.batch = len(pixels)
+        self.interpreter.set_tensor(self.input["index"], pixels[..., None])
+        self.interpreter.invoke()
+        return np.asarray(self.interpreter.get_tensor(self.output["index"]))
+
+
+def selftest(classifier: Classifier) -> str:
+    """Compare the golden vectors with what this machine makes of them: the verdict, or ModelError on a miss.
+
+    Runtimes round the last step of a quantized softmax differently, so one step is allowed, another digit never.
+    """
+    bundle = classifier.bundle
+    if not len(bundle.golden_input):
+        raise ModelError(f"{bundle.name} carries no golden vectors; export it with digit-export")
+    found, expected = classifier.invoke(bundle.golden_input), bundle.golden_output
+    step = 1.0 if expected.dtype == np.uint8 else 2.0**-12
+    difference = np.abs(found.astype(np.float64) - expected.astype(np.float64)).max()
+    where = f"{len(expected)} golden vectors of {bundle.name} on {classifier.engine.name} {classifier.engine.version}"
+    if difference > step or (found.argmax(1) != expected.argmax(1)).any():
+        raise ModelError(f"{where}: differ by {difference:g}; this runtime computes the model wrongly")
+    return f"{where}: {'equal' if not difference else 'equal to one rounding step'}"

@@ -1,0 +1,31 @@
+"""How all three commands end: one line for an error, exit 1; exit 130 for Ctrl-C."""
+
+import importlib
+from typing import Any
+
+import click
+
+from digit_infer.errors import DigitError
+from digit_infer.quiet import native_stderr_silenced
+
+
+class Command(click.Command):
+    """A click command that turns the project's own errors into messages."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DigitError as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(130)
+
+
+def require(module: str, extra: str) -> None:
+    """Say which extra is missing instead of showing a traceback."""
+    try:
+        with native_stderr_silenced():
+            importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise DigitError(f"{error.name} is not installed: pip install 'digit-edge[{extra}]'") from error

@@ -1,0 +1,84 @@
+"""From a picture file to grey or colour levels as the picture was meant to be seen."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from digit_infer.errors import ImageError
+
+LONGEST_SIDE = 1024  # pixels; larger pictures are reduced, by the decoder itself where it can (JPEG)
+MAX_MEGAPIXELS = 178
+GREY_MODES = ("1", "L", "P")
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """Decode one picture by its content: (h, w) or (h, w, 3), uint8, upright, transparency composited, 1024 px at most.
+
+    Of several frames the first is taken. Raises ImageError with a reason made for people.
+    """
+    try:
+        with path.open("rb") as file:
+            return decode(open_image(file))
+    except OSError as error:
+        raise ImageError((error.strerror or str(error)).lower()) from error
+
+
+def open_image(file: object) -> Image.Image:
+    """Open by content, not by extension; refuse what would not fit into memory before any pixel is decoded."""
+    try:
+        image = Image.open(file)  # type: ignore[arg-type]
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"larger than {MAX_MEGAPIXELS} MP") from error
+    except Exception as error:  # the parsers of 40 formats raise whatever they meet
+        raise ImageError("not an image") from error
+    if image.width * image.height > MAX_MEGAPIXELS * 1e6:
+        raise ImageError(f"larger than {MAX_MEGAPIXELS} MP")
+    return image
+
+
+def decode(image: Image.Image) -> NDArray[np.uint8]:
+    """Load the pixels and bring every mode to grey or RGB."""
+    try:
+        image.draft(None, (LONGEST_SIDE, LONGEST_SIDE))
+        image.load()
+        image = ImageOps.exif_transpose(image)
+    except Exception as error:  # as above
+        raise ImageError(f"{'truncated' if 'truncated' in str(error) else 'damaged'} {image.format}") from error
+    if image.mode.startswith(("I", "F")):
+        return reduce(Image.fromarray(to_eight_bits(np.asarray(image))))
+    if image.has_transparency_data:
+        return composite(reduce(image.convert("RGBA")))
+    return reduce(image.convert("L" if is_grey(image) else "RGB"))
+
+
+def is_grey(image: Image.Image) -> bool:
+    if image.mode == "P":
+        palette = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        return bool((palette == palette[:, :1]).all())
+    return image.mode in ("1", "L")
+
+
+def reduce(image: Image.Image) -> NDArray[np.uint8]:
+    """Average whole blocks of pixels until the longest side fits."""
+    factor = -(-max(image.size) // LONGEST_SIDE)
+    return np.asarray(image.reduce((min(factor, image.width), min(factor, image.height))) if factor > 1 else image)
+
+
+def to_eight_bits(levels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Scale 16-bit, 32-bit and float grey to 0-255 by the power of two that holds its brightest level."""
+    values = np.asarray(levels, np.float64)
+    if not np.isfinite(values).all():
+        raise ImageError("holds NaN or infinite levels")
+    values = values - min(values.min(), 0)
+    full = 2.0 ** np.ceil(np.log2(values.max() + 1)) - 1 if values.max() > 1 else 1
+    return np.rint(values * (255 / max(full, 255) if values.max() > 1 else 255)).astype(np.uint8)
+
+
+def composite(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay (h, w, 4) over white, or over black where only that shows what is drawn; returns (h, w, 3)."""
+    alpha = pixels[..., 3:].astype(np.float32) / 255
+    on_white, on_black = (pixels[..., :3] * alpha + ground * (1 - alpha) for ground in (255, 0))
+    shows_more_on_black = on_black.std(axis=(0, 1)).max() > 2 * on_white.std(axis=(0, 1)).max()
+    return np.rint(on_black if shows_more_on_black else on_white).astype(np.uint8)

@@ -1,0 +1,117 @@
+"""What a run amounts to: counts, accuracy, confusion, the run record."""
+
+import json
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import digit_infer
+from digit_infer import normalise
+from digit_infer.bundle import Bundle
+from digit_infer.classifier import Classifier
+from digit_infer.parity import Parity
+from digit_infer.row import Row
+
+
+@dataclass
+class Tally:
+    """Counts that grow with the rows; `confusion`, (10, 10), by expected digit (row) and digit read (column)."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    skipped: int = 0
+    expected: int = 0
+    right: int = 0
+    confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros((10, 10), np.int64))
+    start: float = field(default_factory=time.perf_counter)
+
+    def add(self, row: Row) -> None:
+        self.statuses[row.status] += 1
+        if row.expected is None:
+            return
+        self.expected += 1
+        self.right += row.status == "ok" and row.digit == row.expected
+        if row.digit is not None:
+            self.confusion[row.expected, row.digit] += 1
+
+    def skip(self, path: str) -> None:
+        self.skipped += 1
+
+    @property
+    def pictures(self) -> int:
+        return self.statuses.total()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.start
+
+    def summary(self) -> str:
+        """A line of counts, and with labels the accuracy and the confusion matrix.
+
+        A rejected picture or one with an error counts as wrong; the matrix leaves errors out.
+        """
+        lines = [
+            f"{self.pictures} pictures: {self.statuses['ok']} ok, {self.statuses['rejected']} rejected, "
+            f"{self.statuses['error']} errors; {self.skipped} other files skipped; "
+            f"{self.pictures / self.seconds:,.0f} images/s"
+        ]
+        if self.expected:
+            lines.append(f"accuracy {100 * self.right / self.expected:.2f} % ({self.right} of {self.expected})")
+            lines += confusion_table(self.confusion)
+        return "\n".join(lines)
+
+    def counts(self) -> dict[str, Any]:
+        """The same for the run record."""
+        counts: dict[str, Any] = {name: self.statuses[name] for name in ("ok", "rejected", "error")}
+        counts |= {"pictures": self.pictures, "skipped": self.skipped}
+        if self.expected:
+            counts |= {"expected": self.expected, "right": self.right, "confusion": self.confusion.tolist()}
+        return counts
+
+
+def confusion_matrix(labels: NDArray[np.integer], digits: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Counts by label (row) and digit read (column), (10, 10); both arguments (n,), 0-9."""
+    return np.bincount(labels.astype(np.int64) * 10 + digits, minlength=100).reshape(10, 10)
+
+
+def confusion_table(confusion: NDArray[np.int64]) -> list[str]:
+    """The matrix as lines, zeros as dots so that the mistakes stand out."""
+    width = max(5, len(str(confusion.max())) + 1)
+    lines = ["truth \\ read" + "".join(f"{digit:{width}}" for digit in range(10))]
+    for digit, counts in enumerate(confusion.tolist()):
+        lines.append(f"{digit:12}" + "".join(f"{count or '.':>{width}}" for count in counts))
+    return lines
+
+
+def run_record(
+    classifier: Classifier, inputs: list[str], options: Any, tally: Tally, parity: Parity | None
+) -> dict[str, Any]:
+    """What made the rows, for whoever asks later; stands beside them as <output>.run.json."""
+    return {
+        "version": digit_infer.__version__,
+        "model": classifier.bundle.name,
+        "model_sha256": classifier.bundle.sha256,
+        "runtime": classifier.engine.name,
+        "runtime_version": classifier.engine.version,
+        "normaliser": {"version": normalise.VERSION, "parameters": asdict(normalise.PARAMETERS)},
+        "inputs": inputs,
+        "options": asdict(options),
+        "counts": tally.counts(),
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "seconds": round(tally.seconds, 3),
+        "parity": parity and asdict(parity),
+    }
+
+
+def describe(bundle: Bundle) -> str:
+    """A model file's contract as lines for a terminal."""
+    lines = [f"model: {bundle.name}", f"bytes: {len(bundle.content)}", f"sha256: {bundle.sha256}"]
+    for name, value in bundle.contract.items():
+        lines.append(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+    if not bundle.contract:
+        lines.append("no contract: a bare .tflite; its normaliser and accuracy are unknown")
+    return "\n".join(lines)

@@ -1,0 +1,24 @@
+"""The row: one input, one row, always."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["ok", "rejected", "error"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known about one input; probabilities are 0-1, rounded to 4 places.
+
+    `rejected` keeps the best guess and says why not to trust it; `error` has no digit.
+    """
+
+    path: str
+    status: Status
+    digit: int | None = None
+    confidence: float | None = None
+    margin: float | None = None  # confidence minus second_confidence
+    second: int | None = None
+    second_confidence: float | None = None
+    reason: str = ""
+    expected: int | None = None

@@ -1,0 +1,5 @@
+"""python -m digit_train."""
+
+from digit_train.cli import main
+
+main(prog_name="digit-train")

@@ -1,0 +1,95 @@
+"""digit-train: train a digit network, resumable and repeatable."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from digit_infer import __version__
+from digit_infer.command import Command, require
+from digit_infer.errors import OutputError
+from digit_train.config import PRESETS
+
+if TYPE_CHECKING:
+    from digit_train.train import Epoch, Run
+
+
+@click.command(cls=Command)
+@click.option("--preset", type=click.Choice(list(PRESETS)), default="small", show_default=True)
+@click.option("--data", default="mnist", show_default=True, help="mnist, a folder with sub-folders 0 to 9, or an .npz.")
+@click.option("--epochs", type=click.IntRange(1), help="At most.  [default: the preset's]")
+@click.option(
+    "--patience", type=click.IntRange(1), help="Epochs without improvement before stopping.  [default: the preset's]"
+)
+@click.option("--batch-size", type=click.IntRange(1), help="[default: the preset's]")
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="At its peak.  [default: the preset's]")
+@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), help="[default: the preset's]")
+@click.option("--augment/--no-augment", default=None, help="Distort the training pictures.  [default: augment]")
+@click.option("--seed", type=click.IntRange(0), help="[default: 0]")
+@click.option(
+    "--init", type=click.Path(exists=True, path_type=Path), metavar="MODEL.keras", help="Start from these weights."
+)
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option("--force", is_flag=True, help="Start over in a folder that holds a run.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="[default: runs/PRESET]")
+@click.version_option(__version__)
+@click.pass_context
+def main(
+    ctx: click.Context,
+    /,
+    preset: str,
+    data: str,
+    init: Path | None,
+    resume: bool,
+    force: bool,
+    out: Path | None,
+    **overrides: float | None,
+) -> None:
+    """Train a network and write model.keras, history.csv, metrics.json and figures.
+
+    \b
+    digit-train --preset small
+    digit-train --preset base --epochs 240 --out runs/release
+    digit-train --preset base --epochs 240 --out runs/release --resume
+
+    Ctrl-C keeps the best model so far and exits with 130.
+    """
+    folder = out or Path("runs") / preset
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    require("tensorflow", "train")
+    require("matplotlib", "train")
+    from digit_train.data import load
+    from digit_train.results import write_results
+    from digit_train.train import CHECKPOINT, Run, train
+
+    if not (resume or force):
+        for name in ("model.keras", CHECKPOINT):
+            if (folder / name).exists():
+                raise OutputError(f"{folder} holds a run ({name}): --resume goes on with it, --force starts over")
+    config = replace(PRESETS[preset], **{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+    run = Run(config, load(data), folder, init)
+    if resume:
+        run.restore_checkpoint()
+        click.echo(f"going on after epoch {len(run.history)}", err=True)
+    trained = train(run, show_epoch)
+    write_results(run, trained)
+    best = trained.best
+    click.echo(f"{folder}: best epoch {best.epoch}, validation {best.val_accuracy:.2%}, test {best.test_accuracy:.2%}")
+    if trained.interrupted:
+        click.echo("interrupted: the best model so far is kept, --resume goes on", err=True)
+        ctx.exit(130)
+
+
+def show_epoch(run: "Run", epoch: "Epoch") -> None:
+    from digit_train.train import time_left
+
+    left = round(time_left(run))
+    click.echo(
+        f"epoch {epoch.epoch:>3}/{run.config.epochs}"
+        f"  train loss {epoch.train_loss:.4f} accuracy {epoch.train_accuracy:.2%}"
+        f"  validation loss {epoch.val_loss:.4f} accuracy {epoch.val_accuracy:.2%}"
+        f"  {epoch.seconds:.1f} s, left {left // 60}:{left % 60:02}",
+        err=True,
+    )

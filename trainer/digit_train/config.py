@@ -1,0 +1,46 @@
+"""Settings of a training run: one frozen dataclass, three presets."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """How strongly training pictures are distorted; lengths in pixels of the 28 x 28 picture, angles in degrees.
+
+    The elastic part is that of Simard et al., "Best Practices for Convolutional Neural Networks" (2003), in the
+    range that Ciresan et al., "Deep Big Simple Neural Nets" (2010) used for MNIST.
+    """
+
+    share: float = 0.9  # of the pictures; the others stay as they are
+    rotation: float = 15.0  # angles from -rotation to +rotation, evenly
+    scale: float = 0.15  # each axis by 1 - scale to 1 + scale
+    shear: float = 10.0
+    shift: float = 1.5
+    elastic_alpha: float = 37.0
+    elastic_sigma: float = 5.0
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides the weights, apart from the data. The defaults feed the command line's options."""
+
+    hidden: tuple[int, int]  # width of the first two Dense layers; the third is the 10 logits
+    epochs: int
+    dropout: float
+    patience: int  # epochs without a better validation score before training stops early
+    pool: int = 1  # side of the average pooling in front of the first Dense layer, 1 for none
+    batch_size: int = 256
+    learning_rate: float = 2e-3  # falls to 0 along a cosine
+    weight_decay: float = 0.01
+    averaging: float = 0.999  # decay per step of the averaged weights, which are the ones kept
+    validation: int = 5000  # pictures held back from the training set; a twelfth of a small one
+    augment: bool = True
+    distortion: Distortion = Distortion()
+    seed: int = 0
+
+
+PRESETS = {
+    "nano": Config(hidden=(64, 48), pool=2, dropout=0.0, epochs=40, patience=15),
+    "small": Config(hidden=(128, 64), dropout=0.0, epochs=40, patience=15),
+    "base": Config(hidden=(1000, 500), dropout=0.1, epochs=60, patience=20),
+}

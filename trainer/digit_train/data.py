@@ -1,0 +1,97 @@
+"""Data sets to train on: MNIST, a folder with a sub-folder per digit, or an .npz with Keras' names."""
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digit_infer.errors import DataError, ImageError
+from digit_train.mnist import load_mnist
+
+NAMES = ("x_train", "y_train", "x_test", "y_test")
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Images (n, 28, 28), uint8, light on dark; labels (n,), uint8, 0-9."""
+
+    x_train: NDArray[np.uint8]
+    y_train: NDArray[np.uint8]
+    x_test: NDArray[np.uint8]
+    y_test: NDArray[np.uint8]
+
+    def digest(self) -> str:
+        """SHA-256 over all four arrays."""
+        return hashlib.sha256(b"".join(getattr(self, name).tobytes() for name in NAMES)).hexdigest()
+
+
+def load(source: str) -> Digits:
+    """Load `mnist`, a folder or an .npz file. Raises DataError with the line to show."""
+    if source == "mnist":
+        return Digits(**load_mnist())
+    path = Path(source)
+    if path.is_dir():
+        return load_folder(path)
+    if path.suffix == ".npz" and path.is_file():
+        return load_npz(path)
+    raise DataError(f"--data {source}: not 'mnist', a folder or an .npz file")
+
+
+def load_npz(path: Path) -> Digits:
+    """Read x_train, y_train, x_test, y_test: images (n, 28, 28), uint8; labels (n,), whole numbers 0-9."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in NAMES}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: not an .npz with {', '.join(NAMES)} ({error})") from error
+    for part in ("train", "test"):
+        images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        if images.shape[1:] != (28, 28) or images.dtype != np.uint8:
+            raise DataError(f"{path}: x_{part} is {images.dtype} {images.shape}, need uint8 (n, 28, 28)")
+        if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+            raise DataError(f"{path}: y_{part} is {labels.dtype} {labels.shape}, need {len(images)} whole numbers")
+        check_classes(labels, f"{path}: y_{part}")
+        arrays[f"y_{part}"] = labels.astype(np.uint8)
+    return Digits(**arrays)
+
+
+def load_folder(folder: Path) -> Digits:
+    """Read folder/0 to folder/9 with the reader and normaliser that ship; every sixth picture of a class is test."""
+    from digit_infer.decode import read_picture
+    from digit_infer.normalise import normalise
+    from digit_infer.sources import find_images
+
+    images: dict[str, list[NDArray[np.uint8]]] = {"train": [], "test": []}
+    labels: dict[str, list[int]] = {"train": [], "test": []}
+    for digit in range(10):
+        for number, found in enumerate(
+            find_images([str(folder / str(digit))]) if (folder / str(digit)).is_dir() else ()
+        ):
+            try:
+                pixels = normalise(read_picture(Path(found.path))).pixels
+            except ImageError as error:
+                raise DataError(f"{found.path}: {error}; mend or remove it") from error
+            part = "test" if number % 6 == 5 else "train"
+            images[part].append(pixels)
+            labels[part].append(digit)
+    for part, values in labels.items():
+        check_classes(np.array(values, int), f"{folder}: {part} part")
+    arrays = {f"x_{part}": np.stack(images[part]) for part in images}
+    return Digits(**arrays, **{f"y_{part}": np.array(labels[part], np.uint8) for part in labels})
+
+
+def check_classes(labels: NDArray[np.integer], where: str) -> None:
+    if labels.size and (labels.min() < 0 or labels.max() > 9):
+        raise DataError(f"{where} holds labels outside 0-9")
+    if missing := sorted(set(range(10)) - set(labels.tolist())):
+        raise DataError(f"{where} has no picture of {', '.join(map(str, missing))}")
+
+
+def split(count: int, validation: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Shuffle `count` indices into a training part and a validation part of `validation`, a twelfth at most."""
+    order = np.random.default_rng(seed).permutation(count)
+    held = min(validation, max(1, count // 12))
+    return np.sort(order[held:]), np.sort(order[:held])

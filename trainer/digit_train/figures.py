@@ -1,0 +1,103 @@
+"""The pictures of a training run."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from digit_infer.files import written_whole
+from digit_infer.report import confusion_matrix
+from digit_train.data import Digits
+from digit_train.train import Epoch
+
+WRONG = "#c0392b"
+
+
+def draw_dataset(folder: Path, digits: Digits) -> None:
+    """Ten training pictures of each class, in a row per class."""
+    figure = Figure(figsize=(8, 8.6), layout="constrained")
+    figure.suptitle(f"Training set: {len(digits.y_train):,} pictures; the label stands before each row")
+    for digit in range(10):
+        members = np.flatnonzero(digits.y_train == digit)[:10]
+        for column in range(10):
+            axes = figure.add_subplot(10, 10, 10 * digit + column + 1)
+            axes.axis("off")
+            if column < len(members):
+                show(axes, digits.x_train[members[column]])
+            if column == 0:
+                axes.text(-0.25, 0.5, str(digit), transform=axes.transAxes, ha="right", va="center", fontsize=14)
+    save(figure, folder / "dataset.png")
+
+
+def draw_history(folder: Path, history: list[Epoch]) -> None:
+    """Train loss, test loss and the accuracies over the epochs, a file each."""
+    losses = {"train_loss": "train loss (distorted pictures)", "test_loss": "test loss", "val_loss": "validation loss"}
+    draw_lines(folder / "train_loss.png", history, {"train_loss": losses["train_loss"]}, "Cross-entropy, nats")
+    test = {name: losses[name] for name in ("test_loss", "val_loss")}
+    draw_lines(folder / "test_loss.png", history, test, "Cross-entropy, nats")
+    accuracies = {f"{part}_accuracy": part for part in ("test", "val", "train")}
+    accuracies |= {"train_accuracy": "train (distorted pictures)", "val_accuracy": "validation"}
+    draw_lines(folder / "accuracy.png", history, accuracies, "Accuracy, %", scale=100)
+
+
+def draw_lines(path: Path, history: list[Epoch], lines: dict[str, str], unit: str, scale: float = 1) -> None:
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot(xlabel="Epoch", ylabel=unit)
+    for name, label in lines.items():
+        values = [scale * getattr(epoch, name) for epoch in history]
+        axes.plot(range(1, len(values) + 1), values, marker="." if len(values) < 50 else "", label=label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    save(figure, path)
+
+
+def draw_predictions(folder: Path, digits: Digits, read: NDArray[np.integer], seed: int) -> None:
+    """64 random test pictures with what was read and, where that is wrong, the truth; read: (n,), 0-9."""
+    chosen = np.random.default_rng(seed).permutation(len(read))[:64]
+    figure = Figure(figsize=(8, 9), layout="constrained")
+    figure.suptitle(f"{len(chosen)} random test pictures: read (truth)")
+    for place, i in enumerate(chosen):
+        axes = figure.add_subplot(8, 8, place + 1)
+        show(axes, digits.x_test[i])
+        right = read[i] == digits.y_test[i]
+        axes.set_title(f"{read[i]} ({digits.y_test[i]})", fontsize=10, color="black" if right else WRONG)
+        axes.axis("on" if not right else "off")
+        axes.set(xticks=[], yticks=[])
+        for spine in axes.spines.values():
+            spine.set(color=WRONG, linewidth=3)
+    save(figure, folder / "predictions.png")
+
+
+def draw_confusion(folder: Path, labels: NDArray[np.integer], read: NDArray[np.integer]) -> None:
+    """How often each digit was read as which; both (n,), 0-9."""
+    confusion = confusion_matrix(labels, read)
+    mistakes = confusion - np.diag(np.diag(confusion))
+    figure = Figure(figsize=(7, 6.5), layout="constrained")
+    axes = figure.add_subplot(xlabel="Read", ylabel="Truth", xticks=range(10), yticks=range(10))
+    axes.set_title(f"Test set: {mistakes.sum()} of {confusion.sum():,} read wrongly (shaded)")
+    axes.imshow(mistakes, cmap="Reds", vmax=max(1, int(mistakes.max()) * 1.5))
+    for (row, column), count in np.ndenumerate(confusion):
+        if count:
+            axes.text(
+                column,
+                row,
+                str(count),
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="grey" if row == column else "black",
+            )
+    save(figure, folder / "confusion.png")
+
+
+def show(axes: Axes, picture: NDArray[np.uint8]) -> None:
+    axes.imshow(picture, cmap="gray_r", vmin=0, vmax=255)
+
+
+def save(figure: Figure, path: Path) -> None:
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)

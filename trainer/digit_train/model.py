@@ -1,0 +1,37 @@
+"""The Keras network: raw grey levels in, ten logits out."""
+
+import hashlib
+
+import keras
+
+from digit_train.config import Config
+
+
+def build(config: Config) -> keras.Sequential:
+    """Build the untrained network: input (n, 28, 28), grey levels 0-255, light on dark; output (n, 10), linear logits.
+
+    Division by 255 and unrolling to 784 are layers, so that whoever calls the model cannot forget them.
+    Initial weights follow from `config.seed` alone.
+    """
+    keras.utils.set_random_seed(config.seed)
+    layers = [keras.Input((28, 28), name="pixels"), keras.layers.Rescaling(1 / 255)]
+    if config.pool > 1:
+        layers += [keras.layers.Reshape((28, 28, 1)), keras.layers.AveragePooling2D(config.pool)]
+    layers.append(keras.layers.Flatten())
+    for width in config.hidden:
+        layers += [
+            keras.layers.Dense(width, use_bias=False, kernel_initializer="he_normal"),
+            keras.layers.BatchNormalization(),
+            keras.layers.ReLU(),
+            keras.layers.Dropout(config.dropout),
+        ]
+    layers.append(keras.layers.Dense(10, name="logits"))
+    return keras.Sequential(layers)
+
+
+def weights_digest(model: keras.Model) -> str:
+    """SHA-256 over all weights in order; unlike a digest of the file it does not change with the date of saving."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(weight.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,219 @@
+"""The training loop: the same seed gives the same weights, killed and resumed or not."""
+
+import json
+import math
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from digit_infer.errors import DataError
+from digit_infer.files import written_whole
+from digit_train.augment import distort
+from digit_train.config import Config
+from digit_train.data import Digits, split
+from digit_train.model import build
+
+CHECKPOINT = "checkpoint.npz"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of history.csv; losses are mean cross-entropies in nats, accuracies 0-1.
+
+    Train figures are those of the distorted pictures in training; the others are of the averaged weights.
+    """
+
+    epoch: int  # from 1
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    test_loss: float  # drawn, never decided by
+    test_accuracy: float
+    seconds: float
+
+    def score(self) -> float:
+        """What makes an epoch better than another: validation loss, far less noisy than accuracy on a small slice."""
+        return -self.val_loss
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The best averaged weights in `model`, and how they came about."""
+
+    model: keras.Sequential
+    history: list[Epoch]
+    best: Epoch
+    interrupted: bool
+
+
+class Run:
+    """One training run: network, optimizer, averaged weights, history, and the checkpoint they live in."""
+
+    def __init__(self, config: Config, digits: Digits, folder: Path, init: Path | None = None) -> None:
+        tf.config.experimental.enable_op_determinism()
+        self.config, self.digits, self.folder = config, digits, folder
+        self.train_part, self.val_part = split(len(digits.x_train), config.validation, config.seed)
+        self.batch = min(config.batch_size, len(self.train_part))
+        self.steps = len(self.train_part) // self.batch
+        self.model = build(config)
+        if init:
+            load_weights(self.model, init)
+        self.averaged = keras.models.clone_model(self.model)
+        self.averaged.set_weights(self.model.get_weights())
+        self.optimizer = self.make_optimizer()
+        self.history: list[Epoch] = []
+        self.best_weights: list[NDArray[np.float32]] = []
+        self.images = tf.constant(digits.x_train)
+        self.labels = tf.constant(digits.y_train, tf.int32)
+        self.train_step = tf.function(self.step, autograph=False)
+        self.evaluate_batch = tf.function(lambda images: self.averaged(images, training=False), autograph=False)
+
+    def make_optimizer(self) -> keras.optimizers.Optimizer:
+        total = self.steps * self.config.epochs
+        schedule = keras.optimizers.schedules.CosineDecay(
+            0.0, total, warmup_target=self.config.learning_rate, warmup_steps=min(self.steps, total // 10)
+        )
+        optimizer = keras.optimizers.AdamW(schedule, weight_decay=self.config.weight_decay)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer.build(self.model.trainable_variables)
+        return optimizer
+
+    def step(self, indices: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Train on one batch; returns its summed loss and its number of right answers."""
+        images, labels = tf.gather(self.images, indices), tf.gather(self.labels, indices)
+        if self.config.augment:
+            images = distort(images, seed, self.config.distortion)
+        with tf.GradientTape() as tape:
+            logits = self.model(images, training=True)
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
+        self.optimizer.apply(tape.gradient(loss, self.model.trainable_variables))
+        done = tf.cast(self.optimizer.iterations, tf.float32)
+        # averaging over fewer steps at first, or the random initial weights would linger
+        decay = tf.minimum(self.config.averaging, (1 + done) / (10 + done))
+        for average, weight in zip(self.averaged.weights, self.model.weights, strict=True):
+            average.assign(weight + decay * (average - weight))
+        right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.int32))
+        return loss * self.batch, right
+
+    def train_epoch(self, epoch: int) -> tuple[float, float]:
+        """Go once over the training part in an order, with distortions and dropout that follow from seed and epoch."""
+        for number, layer in enumerate(self.model.layers):
+            if isinstance(layer, keras.layers.Dropout) and layer.rate:
+                layer.seed_generator.state.assign([self.config.seed, epoch * len(self.model.layers) + number])
+        order = np.random.default_rng([self.config.seed, epoch]).permutation(self.train_part)
+        loss, right = tf.constant(0.0), tf.constant(0)
+        for number in range(self.steps):
+            indices = tf.constant(order[number * self.batch : (number + 1) * self.batch])
+            more = self.train_step(indices, tf.constant([self.config.seed, epoch * self.steps + number], tf.int32))
+            loss, right = loss + more[0], right + more[1]
+        seen = self.steps * self.batch
+        return float(loss) / seen, int(right) / seen
+
+    def evaluate(self, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> tuple[float, float]:
+        """Mean loss and accuracy of the averaged weights."""
+        logits = np.concatenate([self.evaluate_batch(images[i : i + 1000]) for i in range(0, len(images), 1000)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
+        return float(loss), float(np.mean(logits.argmax(1) == labels))
+
+    def run_epoch(self) -> Epoch:
+        start = time.perf_counter()
+        number = len(self.history)
+        train = self.train_epoch(number)
+        val = self.evaluate(self.digits.x_train[self.val_part], self.digits.y_train[self.val_part])
+        test = self.evaluate(self.digits.x_test, self.digits.y_test)
+        epoch = Epoch(number + 1, *train, *val, *test, seconds=time.perf_counter() - start)
+        if not self.history or epoch.score() > self.best().score():
+            self.best_weights = self.averaged.get_weights()
+        self.history.append(epoch)
+        return epoch
+
+    def best(self) -> Epoch:
+        return max(self.history, key=Epoch.score)
+
+    def finished(self) -> bool:
+        done = len(self.history)
+        return done >= self.config.epochs or (done > 0 and done - self.best().epoch >= self.config.patience)
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a checkpoint to be gone on with."""
+        config: dict[str, Any] = json.loads(json.dumps(asdict(self.config)))
+        return {"config": config, "data": self.digits.digest()}
+
+    def save_checkpoint(self) -> None:
+        state = {"identity": self.identity(), "history": [asdict(epoch) for epoch in self.history]}
+        groups = {
+            "model": self.model.get_weights(),
+            "averaged": self.averaged.get_weights(),
+            "best": self.best_weights,
+            "optimizer": [np.asarray(variable) for variable in self.optimizer.variables],
+        }
+        arrays = {f"{group}_{i}": array for group, members in groups.items() for i, array in enumerate(members)}
+        with written_whole(self.folder / CHECKPOINT) as temporary, temporary.open("wb") as file:
+            np.savez(file, state=np.array(json.dumps(state)), **arrays)
+
+    def restore_checkpoint(self) -> None:
+        """Go on where the checkpoint stands. Raises DataError where it is unreadable or of another run."""
+        path = self.folder / CHECKPOINT
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise DataError(f"nothing to resume: {path} cannot be read ({error})") from error
+        state = json.loads(str(arrays["state"]))
+        if state["identity"] != self.identity():
+            raise DataError(f"{path} is of a run with other options or data; use the same, or --force to start over")
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        groups: dict[str, list[NDArray[Any]]] = {}
+        for name, array in arrays.items():  # in the order they were saved in
+            groups.setdefault(name.split("_")[0], []).append(array)
+        self.model.set_weights(groups["model"])
+        self.averaged.set_weights(groups["averaged"])
+        self.best_weights = groups["best"]
+        for variable, value in zip(self.optimizer.variables, groups["optimizer"], strict=True):
+            variable.assign(value)
+
+
+def train(run: Run, on_epoch: Callable[[Run, Epoch], None]) -> Trained:
+    """Train until the epochs or the patience are used up, or Ctrl-C; `on_epoch` hears of every epoch."""
+    interrupted = False
+    try:
+        while not run.finished():
+            epoch = run.run_epoch()
+            run.save_checkpoint()
+            on_epoch(run, epoch)
+    except KeyboardInterrupt:
+        if not run.history:
+            raise
+        interrupted = True
+    run.averaged.set_weights(run.best_weights)
+    return Trained(run.averaged, run.history, run.best(), interrupted)
+
+
+def load_weights(model: keras.Sequential, path: Path) -> None:
+    """Start from the weights of an earlier model of the same architecture."""
+    try:
+        model.set_weights(keras.models.load_model(path).get_weights())
+    except (OSError, ValueError) as error:
+        raise DataError(f"--init {path}: not a Keras model of this preset ({str(error).splitlines()[0]})") from error
+
+
+def write_history(path: Path, history: list[Epoch]) -> None:
+    lines = [",".join(field.name for field in fields(Epoch))]
+    lines += [",".join(f"{value:.6g}" for value in asdict(epoch).values()) for epoch in history]
+    with written_whole(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+
+
+def time_left(run: Run) -> float:
+    """Seconds to the last epoch at the pace of the latest five, should training not stop early."""
+    latest = [epoch.seconds for epoch in run.history[-5:]]
+    return math.fsum(latest) / len(latest) * (run.config.epochs - len(run.history))
