@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from digit_infer import __version__
-from digit_infer.command import Command, require
+from digit_infer.command import Command, Number, require
 
 
 @click.command(cls=Command, no_args_is_help=True)
@@ -25,8 +25,8 @@ from digit_infer.command import Command, require
     help="int8 is the smallest and fastest and runs everywhere.",
 )
 @click.option("--data", default="mnist", show_default=True, help="What it was trained on: mnist, a folder or an .npz.")
-@click.option("--max-accuracy-drop", type=float, metavar="PP", help="Exit 4 above this, in percentage points.")
-@click.option("--min-agreement", type=float, metavar="PCT", help="Exit 4 below this, in percent.")
+@click.option("--max-accuracy-drop", type=Number(), metavar="PP", help="Exit 4 above this, in percentage points.")
+@click.option("--min-agreement", type=Number(), metavar="PCT", help="Exit 4 below this, in percent.")
 @click.option("--force", is_flag=True, help="Replace the output file.")
 @click.version_option(__version__)
 @click.pass_context

@@ -83,14 +83,10 @@ def fold(model: keras.Sequential) -> tuple[int, list[Dense]]:
             case keras.layers.AveragePooling2D():
                 pool = layer.pool_size[0]
             case keras.layers.Dense():
-                kernel = np.asarray(layer.kernel, np.float64)
-                bias = np.asarray(layer.bias, np.float64) if layer.use_bias else np.zeros(kernel.shape[1])
-                dense.append((kernel if dense else kernel * scale, bias))
+                kernel, *biases = (weight.astype(np.float64) for weight in layer.get_weights())
+                dense.append((kernel if dense else kernel * scale, biases[0] if biases else np.zeros(layer.units)))
             case keras.layers.BatchNormalization():
-                mean, variance, gamma, beta = (
-                    np.asarray(weight, np.float64)
-                    for weight in (layer.moving_mean, layer.moving_variance, layer.gamma, layer.beta)
-                )
+                gamma, beta, mean, variance = (weight.astype(np.float64) for weight in layer.get_weights())
                 gain = gamma / np.sqrt(variance + layer.epsilon)
                 kernel, bias = dense[-1]
                 dense[-1] = kernel * gain, (bias - mean) * gain + beta

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -14,11 +15,23 @@ from numpy.typing import NDArray
 
 from digit_infer import normalise
 from digit_infer.errors import ModelError
+from digit_infer.settings import SHIPPED
 
 FORMAT = 1
-SHIPPED = ("base", "small", "nano")
 DIGITS = tuple("0123456789")
 IDENTIFIER = b"TFL3"  # at byte 4 of every TFLite flatbuffer
+# what zipfile, json and numpy raise for bytes that are not what they should be
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
+ZIP_START = b"PK\3\4\x14\0\0\0\0\0\0\0\x21\0"  # of each member as `write_bundle` stores it, dated 1980
 
 
 @dataclass(frozen=True)
@@ -58,19 +71,30 @@ def parse_bundle(name: str, content: bytes) -> Bundle:
     """Take a model file's bytes apart and check its contract. Raises ModelError."""
     if content[4:8] != IDENTIFIER:
         raise ModelError(f"{name} is not a TFLite model")
-    if not zipfile.is_zipfile(io.BytesIO(content)):
-        return Bundle(name, content)
+    if ZIP_START not in content:
+        return Bundle(name, content)  # without a zip, or with another's
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            contract = json.loads(archive.read("digit.json"))
-            labels = tuple(archive.read("labels.txt").decode().split())
-            golden_input, golden_output = (read_array(archive, part) for part in ("golden_input", "golden_output"))
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{name} is damaged: {error}; export or copy it again") from error
+            return read_members(name, content, archive)
+    except DAMAGE as error:
+        raise ModelError(f"{name} is damaged ({error}); export or copy it again") from error
+
+
+def read_members(name: str, content: bytes, archive: zipfile.ZipFile) -> Bundle:
+    """Read the zip's members. Raises ModelError for a contract not met, one of DAMAGE for a member not readable."""
+    contract = json.loads(archive.read("digit.json"))
     check_contract(name, contract)
-    if hashlib.sha256(content[: contract["flatbuffer"]["bytes"]]).hexdigest() != contract["flatbuffer"]["sha256"]:
-        raise ModelError(f"{name} is damaged: its SHA-256 is not the one it was exported with; export or copy it again")
-    return Bundle(name, content, contract, labels, golden_input, golden_output)
+    flatbuffer = content[: contract["flatbuffer"]["bytes"]]
+    if hashlib.sha256(flatbuffer).hexdigest() != contract["flatbuffer"]["sha256"]:
+        raise ModelError(f"{name} is damaged (its SHA-256 is not that of the export); export or copy it again")
+    return Bundle(
+        name,
+        content,
+        contract,
+        labels=tuple(archive.read("labels.txt").decode().split()),
+        golden_input=read_array(archive, "golden_input"),
+        golden_output=read_array(archive, "golden_output"),
+    )
 
 
 def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:

@@ -19,6 +19,8 @@ class Classifier:
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self.bundle, self.engine = bundle, engine
+        if not bundle.contract and (fault := engine.refusal(bundle.content)):
+            raise ModelError(f"{bundle.name} cannot be run by {engine.name} {engine.version}: {fault}")
         try:
             with native_stderr_silenced():
                 self.interpreter = engine.interpreter(bundle.content)
@@ -29,7 +31,7 @@ class Classifier:
             reason = (str(error).splitlines() or ["no reason given"])[0]
             raise ModelError(f"{bundle.name} cannot be loaded by {engine.name} {engine.version}: {reason}") from error
         shape = tuple(int(length) for length in self.input["shape"][1:])
-        if shape != (28, 28, 1) or self.input["dtype"] != np.uint8 or self.output["shape"][-1] != 10:
+        if shape != (28, 28, 1) or self.input["dtype"] != np.uint8 or tuple(self.output["shape"][1:]) != (10,):
             raise ModelError(
                 f"{bundle.name} takes {self.input['dtype'].__name__} {shape}, need uint8 (28, 28, 1) and 10 outputs"
             )

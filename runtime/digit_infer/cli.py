@@ -6,30 +6,45 @@ from pathlib import Path
 import click
 
 from digit_infer import __version__
-from digit_infer.command import Command
+from digit_infer.command import Command, Number
+from digit_infer.settings import RUNTIMES, SHIPPED, Options
 
-DEFAULT_MODEL = "base"
+DEFAULTS = Options()
 
 
 @click.command(cls=Command, no_args_is_help=True)
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
-@click.option("-m", "--model", default=DEFAULT_MODEL, show_default=True, help="base, small, nano or a .tflite file.")
+@click.option("-m", "--model", default=SHIPPED[0], show_default=True, help=f"{', '.join(SHIPPED)} or a .tflite file.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="rows.csv or rows.jsonl.  [default: stdout]"
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="rows.csv, rows.jsonl or - for stdout.  [default: -]",
 )
 @click.option(
     "--labels", type=click.Choice(["folders"]), help="Pictures lie in folders named 0 to 9: report the accuracy."
 )
 @click.option("--against", metavar="FLOAT.tflite", help="Run this model over the same pictures and compare.")
 @click.option(
-    "--max-accuracy-drop", type=float, metavar="PP", help="With --against: exit 4 above this, in percentage points."
+    "--max-accuracy-drop", type=Number(), metavar="PP", help="With --against: exit 4 above this, in percentage points."
 )
-@click.option("--min-agreement", type=float, metavar="PCT", help="With --against: exit 4 below this, in percent.")
-@click.option("--min-confidence", type=click.FloatRange(0, 1), help="Reject below this.  [default: the model's own]")
-@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Pictures per invocation.")
+@click.option("--min-agreement", type=Number(), metavar="PCT", help="With --against: exit 4 below this, in percent.")
+@click.option(
+    "--min-confidence",
+    type=Number(0, 1),
+    default=DEFAULTS.min_confidence,
+    help="Reject below this.  [default: the model's own]",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=DEFAULTS.batch_size,
+    show_default=True,
+    help="Pictures per invocation.",
+)
 @click.option(
     "--runtime",
-    type=click.Choice(["litert", "tflite-runtime", "tensorflow"]),
+    type=click.Choice(RUNTIMES),
     help="Use this one.  [default: the first that works]",
 )
 @click.option("--force", is_flag=True, help="Replace the output file.")
@@ -81,15 +96,16 @@ def main(
     from digit_infer.engine import find_engine
     from digit_infer.files import written_whole
     from digit_infer.parity import missed_gates, parity_table
-    from digit_infer.pipeline import Options, run
+    from digit_infer.pipeline import run
     from digit_infer.report import Tally, describe, run_record
     from digit_infer.sinks import open_sink
-    from digit_infer.sources import find_images
+    from digit_infer.sources import at_least_one, find_images
 
     def note(line: str) -> None:
         if not quiet:
             click.echo(line, err=True)
 
+    output = None if output == Path("-") else output
     bundle = read_bundle(model)
     if model_info:
         click.echo(describe(bundle))
@@ -106,17 +122,18 @@ def main(
     other = Classifier(read_bundle(against), engine) if against else None
     options = Options(batch_size, min_confidence, labels == "folders")
     tally = Tally()
+    found = at_least_one(find_images(inputs, tally.skip))
     with open_sink(output, force) as write:
-        parity = run(find_images(inputs, tally.skip), classifier, write, options, tally, other)
+        parity = run(found, classifier, write, options, tally, other)
     if output:
         with written_whole(output.with_name(f"{output.name}.run.json")) as temporary:
             temporary.write_text(
-                json.dumps(run_record(classifier, list(inputs), options, tally, parity), indent=1) + "\n"
+                json.dumps(run_record(classifier, list(inputs), options, tally, other, parity), indent=1) + "\n"
             )
     note(tally.summary())
     if parity:
         click.echo(parity_table(parity, str(against), model), err=True)
-        if missed := missed_gates(parity, max_accuracy_drop, min_agreement):
-            click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)
-            ctx.exit(4)
+    if missed := missed_gates(parity, max_accuracy_drop, min_agreement):
+        click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)
+        ctx.exit(4)
     ctx.exit(3 if tally.statuses["error"] else 0)

@@ -1,6 +1,7 @@
 """How all three commands end: one line for an error, exit 1; exit 130 for Ctrl-C."""
 
 import importlib
+import math
 from typing import Any
 
 import click
@@ -29,3 +30,13 @@ def require(module: str, extra: str) -> None:
             importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise DigitError(f"{error.name} is not installed: pip install 'digit-edge[{extra}]'") from error
+
+
+class Number(click.FloatRange):
+    """A float within a range, and not NaN, which no comparison ever catches."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number

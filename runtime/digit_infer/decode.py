@@ -1,6 +1,11 @@
 """From a picture file to grey or colour levels as the picture was meant to be seen."""
 
+import math
+import os
+import stat
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +24,18 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     Of several frames the first is taken. Raises ImageError with a reason made for people.
     """
     try:
-        with path.open("rb") as file:
+        with warnings.catch_warnings(), open(path, "rb", opener=open_without_waiting) as file:
+            warnings.simplefilter("ignore")  # Pillow's, of sizes and tags: what matters becomes an error
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ImageError("not a regular file")
             return decode(open_image(file))
     except OSError as error:
         raise ImageError((error.strerror or str(error)).lower()) from error
+
+
+def open_without_waiting(path: str, flags: int) -> int:
+    """Open a named pipe at once instead of waiting for its writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def open_image(file: object) -> Image.Image:
@@ -47,7 +60,7 @@ def decode(image: Image.Image) -> NDArray[np.uint8]:
     except Exception as error:  # as above
         raise ImageError(f"{'truncated' if 'truncated' in str(error) else 'damaged'} {image.format}") from error
     if image.mode.startswith(("I", "F")):
-        return reduce(Image.fromarray(to_eight_bits(np.asarray(image))))
+        return to_eight_bits(reduce(image if image.mode == "F" else image.convert("I")))
     if image.has_transparency_data:
         return composite(reduce(image.convert("RGBA")))
     return reduce(image.convert("L" if is_grey(image) else "RGB"))
@@ -60,20 +73,22 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode in ("1", "L")
 
 
-def reduce(image: Image.Image) -> NDArray[np.uint8]:
+def reduce(image: Image.Image) -> NDArray[Any]:
     """Average whole blocks of pixels until the longest side fits."""
     factor = -(-max(image.size) // LONGEST_SIDE)
     return np.asarray(image.reduce((min(factor, image.width), min(factor, image.height))) if factor > 1 else image)
 
 
-def to_eight_bits(levels: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Scale 16-bit, 32-bit and float grey to 0-255 by the power of two that holds its brightest level."""
-    values = np.asarray(levels, np.float64)
-    if not np.isfinite(values).all():
+def to_eight_bits(levels: NDArray[np.int32] | NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Scale deep grey to 0-255: floats about 0-1 from there, others from the power of two above the brightest."""
+    if not np.isfinite(levels).all():
         raise ImageError("holds NaN or infinite levels")
-    values = values - min(values.min(), 0)
-    full = 2.0 ** np.ceil(np.log2(values.max() + 1)) - 1 if values.max() > 1 else 1
-    return np.rint(values * (255 / max(full, 255) if values.max() > 1 else 255)).astype(np.uint8)
+    darkest, brightest = float(levels.min()), float(levels.max())
+    if levels.dtype.kind == "f" and darkest >= -0.5 and brightest <= 2:
+        return np.rint(np.clip(levels, 0, 1) * 255).astype(np.uint8)
+    bottom = min(darkest, 0.0)
+    full = max(255.0, 2.0 ** math.ceil(math.log2(brightest - bottom + 1)) - 1)
+    return np.rint((levels - bottom) * (255 / full)).astype(np.uint8)
 
 
 def composite(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

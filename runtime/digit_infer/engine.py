@@ -3,12 +3,15 @@
 import importlib
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata, resources, util
 from pathlib import Path
 from typing import Any
 
 from digit_infer.errors import EngineError
+from digit_infer.settings import RUNTIMES
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,10 @@ class Candidate:
 
 
 CANDIDATES = (
-    Candidate("litert", "ai-edge-litert", "ai_edge_litert.interpreter"),
-    Candidate("tflite-runtime", "tflite-runtime", "tflite_runtime.interpreter"),
-    Candidate("tensorflow", "tensorflow", "tensorflow.lite.python.interpreter"),
+    Candidate(RUNTIMES[0], "ai-edge-litert", "ai_edge_litert.interpreter"),
+    Candidate(RUNTIMES[1], "tflite-runtime", "tflite_runtime.interpreter"),
+    Candidate(RUNTIMES[2], "tensorflow", "tensorflow.lite.python.interpreter"),
 )
-NAMES = tuple(candidate.name for candidate in CANDIDATES)
 # Importing is no proof: tflite-runtime 2.14 with numpy 2 imports and then fails, a wheel for another CPU dies.
 PROBE = """
 import importlib, sys
@@ -43,6 +45,13 @@ class Engine:
     version: str
     module: str
     skipped: tuple[str, ...] = ()
+
+    def refusal(self, content: bytes) -> str:
+        """What is wrong with a model that no digest vouches for, or '': tflite-runtime does not survive a torn one."""
+        with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+            file.write(content)
+            file.flush()
+            return try_out(self.module, Path(file.name))
 
     def interpreter(self, content: bytes) -> Any:
         """TFLite's interpreter for a model, on one thread: rows must not depend on how many cores there are."""
@@ -62,8 +71,8 @@ def find_engine(name: str | None = None) -> Engine:
         else:
             broken = tuple(line for line in skipped if not line.endswith("not installed"))
             return Engine(candidate.name, version_of(candidate), candidate.module, broken)
-    raise EngineError(f"no usable TFLite runtime ({'; '.join(skipped)}): pip install ai-edge-litert, or on 32-bit ARM "
-                      "pip install tflite-runtime 'numpy<2'")  # fmt: skip
+    missing = " or ".join(candidate.distribution for candidate in CANDIDATES if name in (None, candidate.name))
+    raise EngineError(f"no usable TFLite runtime ({'; '.join(skipped)}): pip install {missing}")
 
 
 def version_of(candidate: Candidate) -> str:
@@ -74,27 +83,34 @@ def version_of(candidate: Candidate) -> str:
 
 
 def probe(candidate: Candidate) -> str:
-    """Run the smallest shipped model once in a process of its own, which a bad build may kill; the fault, or ''.
+    """Whether a runtime works with the smallest shipped model: what is wrong with it, or ''.
 
     A success is remembered beside the user's caches, so that a second start costs nothing.
     """
     identity = f"{candidate.name}-{version_of(candidate)}-numpy{metadata.version('numpy')}-py{sys.hexversion:x}"
-    stamp = cache_folder() / f"{identity}.works"
-    if stamp.exists():
-        return ""
+    with suppress(OSError, RuntimeError):  # no home, or one that may not be searched
+        if (cache_folder() / identity).exists():
+            return ""
     with resources.as_file(resources.files("digit_infer").joinpath("models", "nano.tflite")) as model:
-        command = [sys.executable, "-c", PROBE, candidate.module, str(model)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode < 0:
-        return f"killed by signal {-done.returncode} (a build for another CPU?)"
-    if done.returncode:
-        return explain(done.stderr)
-    try:
-        stamp.parent.mkdir(parents=True, exist_ok=True)
-        stamp.touch()
-    except OSError:  # a read-only system probes every time
-        pass
+        if fault := try_out(candidate.module, model):
+            return fault
+    with suppress(OSError, RuntimeError):  # a read-only system probes every time
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        (cache_folder() / identity).touch()
     return ""
+
+
+def try_out(module: str, model: Path) -> str:
+    """Run a model once in a process of its own, which a bad build or a bad file may kill; what went wrong, or ''."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", PROBE, module, str(model)], capture_output=True, text=True, check=False, timeout=60
+        )
+    except subprocess.TimeoutExpired:
+        return "does not come to an end"
+    if done.returncode < 0:
+        return f"killed by signal {-done.returncode}"
+    return explain(done.stderr) if done.returncode else ""
 
 
 def explain(stderr: str) -> str:

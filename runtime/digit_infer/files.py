@@ -1,11 +1,16 @@
-"""Writing files whole or not at all."""
+"""Reading and writing files whole or not at all."""
 
 import os
+import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from digit_infer.errors import OutputError
+import numpy as np
+from numpy.typing import NDArray
+
+from digit_infer.errors import InputError, OutputError
 
 
 @contextmanager
@@ -22,4 +27,14 @@ def written_whole(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it is gone, or its folder never was one
+            temporary.unlink()
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz, in the order they were saved in; pickled objects are refused. Raises InputError."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is not a readable .npz ({error})") from error

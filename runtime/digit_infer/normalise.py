@@ -24,7 +24,8 @@ class Parameters:
     work_side: int = 256  # px, longest side while looking for the digit
     paper_side: int = 64  # px, longest side while estimating the paper
     paper_window: float = 0.4  # of that side; wider than any stroke, or thick markers come out hollow
-    faintest_ink: float = 8.0  # grey levels between ink and paper below which a picture is blank
+    faintest_ink: float = 12.0  # grey levels between ink and paper below which a picture is blank
+    faintest_over_grain: float = 14.0  # the same, in standard deviations of the paper's grain
     ink_from: float = 0.15  # of the darkest ink: where ink begins
     ink_full: float = 0.75  # of the darkest ink: where it counts as full
     ink_edge: float = 0.4  # of full ink: where the digit's outline runs
@@ -116,7 +117,8 @@ def find_ink(grey: NDArray[np.uint8], p: Parameters) -> NDArray[np.float32] | No
     dark_ink = paper_level + strongest(255 - grey) - 255 >= strongest(grey) - paper_level
     levels = 255 - grey if dark_ink else grey
     ink = np.clip(levels - estimate_paper(levels, p), 0, None)
-    if (full := strongest(ink)) < p.faintest_ink:
+    full = strongest(ink)
+    if full < max(p.faintest_ink, p.faintest_over_grain * grain(levels)):
         return None
     return np.clip((ink / full - p.ink_from) / (p.ink_full - p.ink_from), 0, 1)
 
@@ -125,6 +127,12 @@ def strongest(levels: NDArray[np.generic]) -> float:
     """The highest level but for a few hot pixels, which are not ink."""
     place = min(levels.size // 500 + 4, levels.size)
     return float(np.partition(levels, -place, axis=None)[-place])
+
+
+def grain(levels: NDArray[np.uint8]) -> float:
+    """Standard deviation of the paper's noise, from its calmer half: the steps between neighbours, below the median."""
+    steps = np.abs(np.diff(levels.astype(np.int16), axis=1))
+    return float(np.percentile(steps, 25)) / 0.45 if steps.size else 0.0  # that quantile of normal noise's steps
 
 
 def estimate_paper(levels: NDArray[np.uint8], p: Parameters) -> NDArray[np.float32]:

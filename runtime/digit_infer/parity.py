@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digit_infer.classifier import Probabilities
+from digit_infer.row import printable
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,13 @@ def paired_interval(gained: int, lost: int, count: int) -> tuple[float, float]:
     return middle - 1.96 * deviation, middle + 1.96 * deviation
 
 
-def missed_gates(parity: Parity, max_accuracy_drop: float | None, min_agreement: float | None) -> list[str]:
+def missed_gates(parity: Parity | None, max_accuracy_drop: float | None, min_agreement: float | None) -> list[str]:
     """The gates not met, a line each; the first limit is in percentage points, the second in percent."""
-    missed = []
+    missed: list[str] = []
+    if max_accuracy_drop is None and min_agreement is None:
+        return missed
+    if parity is None:
+        return ["nothing was compared: no picture could be read"]
     if max_accuracy_drop is not None:
         if parity.accuracy_change is None:
             missed.append("accuracy is unknown: not every picture has a label")
@@ -105,5 +110,7 @@ def parity_table(parity: Parity, reference: str, candidate: str) -> str:
     ]
     for flip in parity.flips:
         truth = "" if flip.expected is None else f", truth {flip.expected}"
-        lines.append(f"    {flip.picture}: {reference} {flip.reference}, {candidate} {flip.candidate}{truth}")
+        lines.append(
+            f"    {printable(flip.picture)}: {reference} {flip.reference}, {candidate} {flip.candidate}{truth}"
+        )
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """The batch run: read, normalise, classify, one row for every input."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,78 +10,55 @@ from numpy.typing import NDArray
 
 from digit_infer.classifier import Classifier, Probabilities
 from digit_infer.decode import read_picture
-from digit_infer.errors import ImageError, InputError
-from digit_infer.normalise import BLANK, Normalised, normalise
+from digit_infer.errors import ImageError
+from digit_infer.normalise import BLANK, normalise
 from digit_infer.parity import Parity, compare
 from digit_infer.report import Tally
-from digit_infer.row import Row
+from digit_infer.row import Row, Status
+from digit_infer.settings import Options
 from digit_infer.sources import Found
 
 
 @dataclass(frozen=True)
-class Options:
-    """How a run answers; the defaults feed the command line's options."""
+class Picture:
+    """One input as it was read; with status `error` the pixels, (28, 28), uint8, mean nothing."""
 
-    batch_size: int = 256
-    min_confidence: float | None = None  # None for the model's own
-    labelled: bool = False  # the folder's name, 0 to 9, is the truth
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Pictures read together; errors[i] is a reason or '', and then pixels[i] means nothing."""
-
-    found: list[Found]
-    pixels: NDArray[np.uint8]  # (n, 28, 28), light on dark
-    errors: list[str]
-    rejects: list[str]
+    found: Found
+    pixels: NDArray[np.uint8]
+    status: Status = "ok"
+    reason: str = ""
 
 
-def read_batches(found: Iterable[Found], size: int) -> Iterator[Batch]:
-    """Read and normalise up to `size` pictures at a time, in order."""
-    stream = iter(found)
-    while members := list(islice(stream, size)):
-        read = [read_one(member) for member in members]
-        yield Batch(
-            members,
-            np.stack([normalised.pixels for normalised, _ in read]),
-            errors=[error for _, error in read],
-            rejects=[normalised.reason for normalised, _ in read],
-        )
-
-
-def read_one(found: Found) -> tuple[Normalised, str]:
-    """The normalised picture, or a blank and why it cannot be read."""
+def read(found: Found) -> Picture:
+    """Decode and normalise one input; what goes wrong becomes its status."""
     try:
-        return normalise(read_picture(Path(found.path))), ""
+        normalised = normalise(read_picture(Path(found.path)))
     except ImageError as error:
-        return BLANK, str(error)
+        return Picture(found, BLANK.pixels, "error", str(error))
+    return Picture(found, normalised.pixels, "rejected" if normalised.reason else "ok", normalised.reason)
 
 
-def make_rows(batch: Batch, probabilities: Probabilities, min_confidence: float, labelled: bool) -> Iterator[Row]:
-    """Turn (n, 10) probabilities into rows; with `labelled` the name of the folder is what is expected."""
-    for i, found in enumerate(batch.found):
-        expected = found.digit_of_folder() if labelled else None
-        if batch.errors[i]:
-            yield Row(found.path, "error", reason=batch.errors[i], expected=expected)
-            continue
-        if batch.rejects[i] == BLANK.reason:  # there is no guess to keep
-            yield Row(found.path, "rejected", reason=BLANK.reason, expected=expected)
-            continue
-        digit, second = (int(label) for label in np.argsort(-probabilities[i], kind="stable")[:2])
-        best, next_best = float(probabilities[i, digit]), float(probabilities[i, second])
-        reason = batch.rejects[i] or ("low_confidence" if best < min_confidence else "")
-        yield Row(
-            path=found.path,
-            status="rejected" if reason else "ok",
-            digit=digit,
-            confidence=round(best, 4),
-            margin=round(best - next_best, 4),
-            second=second,
-            second_confidence=round(next_best, 4),
-            reason=reason,
-            expected=expected,
-        )
+def make_row(picture: Picture, probabilities: Probabilities, min_confidence: float, labelled: bool) -> Row:
+    """Turn the probabilities of one picture, (10,), into its row; with `labelled` its folder's name is the truth."""
+    path, expected = picture.found.path, picture.found.digit_of_folder() if labelled else None
+    status, reason = picture.status, picture.reason
+    if status == "error" or reason == BLANK.reason:
+        return Row(path, status, reason=reason, expected=expected)
+    digit, second = (int(label) for label in np.argsort(-probabilities, kind="stable")[:2])
+    confidence, second_confidence = float(probabilities[digit]), float(probabilities[second])
+    if status == "ok" and confidence < min_confidence:
+        status, reason = "rejected", "low_confidence"
+    return Row(
+        path,
+        status,
+        digit=digit,
+        confidence=round(confidence, 4),
+        margin=round(confidence - second_confidence, 4),
+        second=second,
+        second_confidence=round(second_confidence, 4),
+        reason=reason,
+        expected=expected,
+    )
 
 
 def run(
@@ -95,21 +72,22 @@ def run(
     """Run the whole way over all inputs, a batch at a time: every input gets exactly one row, in order.
 
     Rows go to `write` and into `tally`. `against` classifies the same pictures; returned is the comparison over all
-    that could be read.
-    Raises InputError when there is nothing to read.
+    that could be read, None where there is none.
     """
     min_confidence = classifier.bundle.min_confidence if options.min_confidence is None else options.min_confidence
-    pairs = Pairs()
-    for batch in read_batches(found, options.batch_size):
-        probabilities = classifier.classify(batch.pixels)
-        rows = list(make_rows(batch, probabilities, min_confidence, options.labelled))
+    pairs, stream = Pairs(), iter(found)
+    while pictures := [read(member) for member in islice(stream, options.batch_size)]:
+        pixels = np.stack([picture.pixels for picture in pictures])
+        probabilities = classifier.classify(pixels)
+        rows = [
+            make_row(picture, answer, min_confidence, options.labelled)
+            for picture, answer in zip(pictures, probabilities, strict=True)
+        ]
         for row in rows:
             write(row)
             tally.add(row)
         if against:
-            pairs.add(rows, against.classify(batch.pixels), probabilities)
-    if not tally.pictures:
-        raise InputError("no pictures there; name a folder with pictures, or the files themselves")
+            pairs.add(rows, against.classify(pixels), probabilities)
     return pairs.compare() if against else None
 
 
@@ -127,9 +105,9 @@ class Pairs:
         self.reference.append(reference[readable])
         self.candidate.append(candidate[readable])
 
-    def compare(self) -> Parity:
+    def compare(self) -> Parity | None:
         if not self.rows:
-            raise InputError("no picture could be read, so there is nothing to compare")
+            return None
         expected = [row.expected for row in self.rows]
         labels = None if None in expected else np.array(expected, np.int64)
         names = [row.path for row in self.rows]

@@ -16,6 +16,7 @@ from digit_infer.bundle import Bundle
 from digit_infer.classifier import Classifier
 from digit_infer.parity import Parity
 from digit_infer.row import Row
+from digit_infer.settings import Options
 
 
 @dataclass
@@ -88,13 +89,19 @@ def confusion_table(confusion: NDArray[np.int64]) -> list[str]:
 
 
 def run_record(
-    classifier: Classifier, inputs: list[str], options: Any, tally: Tally, parity: Parity | None
+    classifier: Classifier,
+    inputs: list[str],
+    options: Options,
+    tally: Tally,
+    against: Classifier | None,
+    parity: Parity | None,
 ) -> dict[str, Any]:
     """What made the rows, for whoever asks later; stands beside them as <output>.run.json."""
     return {
         "version": digit_infer.__version__,
         "model": classifier.bundle.name,
         "model_sha256": classifier.bundle.sha256,
+        "against": against and {"model": against.bundle.name, "model_sha256": against.bundle.sha256},
         "runtime": classifier.engine.name,
         "runtime_version": classifier.engine.version,
         "normaliser": {"version": normalise.VERSION, "parameters": asdict(normalise.PARAMETERS)},

@@ -22,3 +22,8 @@ class Row:
     second_confidence: float | None = None
     reason: str = ""
     expected: int | None = None
+
+
+def printable(path: str) -> str:
+    """A name without the control characters that could drive a terminal."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in path)

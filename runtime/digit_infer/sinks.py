@@ -1,6 +1,7 @@
 """Where rows go: CSV, JSON lines, or a table on a terminal."""
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -11,15 +12,16 @@ from typing import TextIO
 
 from digit_infer.errors import OutputError
 from digit_infer.files import written_whole
-from digit_infer.row import Row
+from digit_infer.row import Row, printable
 
 Write = Callable[[Row], object]
 
 
 def csv_sink(stream: TextIO) -> Write:
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(field.name for field in fields(Row))
-    return lambda row: writer.writerow(asdict(row).values())
+    plain = csv.writer(stream, lineterminator="\n")
+    quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)  # csv leaves a lone \r unquoted
+    plain.writerow(field.name for field in fields(Row))
+    return lambda row: (quoted if "\r" in row.path else plain).writerow(asdict(row).values())
 
 
 def jsonl_sink(stream: TextIO) -> Write:
@@ -42,11 +44,6 @@ def table_sink(stream: TextIO) -> Write:
     return write
 
 
-def printable(path: str) -> str:
-    """A name without the control characters that could drive a terminal."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in path)
-
-
 SINKS: dict[str, Callable[[TextIO], Write]] = {".csv": csv_sink, ".jsonl": jsonl_sink}
 
 
@@ -64,6 +61,8 @@ def open_sink(output: Path | None, force: bool) -> Iterator[Write]:
     Raises OutputError where the file exists and `force` is not given.
     """
     if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # of names that are not UTF-8
         yield (table_sink if sys.stdout.isatty() else csv_sink)(sys.stdout)
         return
     make = sink_for(output)

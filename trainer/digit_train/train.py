@@ -3,7 +3,6 @@
 import json
 import math
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -14,12 +13,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digit_infer.errors import DataError
-from digit_infer.files import written_whole
+from digit_infer.errors import DataError, InputError
+from digit_infer.files import read_npz, written_whole
+from digit_infer.quiet import native_stderr_silenced
 from digit_train.augment import distort
 from digit_train.config import Config
 from digit_train.data import Digits, split
-from digit_train.model import build
+from digit_train.model import build, weights_digest
 
 CHECKPOINT = "checkpoint.npz"
 
@@ -58,7 +58,9 @@ class Trained:
 class Run:
     """One training run: network, optimizer, averaged weights, history, and the checkpoint they live in."""
 
-    def __init__(self, config: Config, digits: Digits, folder: Path, init: Path | None = None) -> None:
+    def __init__(
+        self, config: Config, digits: Digits, folder: Path, init: Path | None = None, teacher: Path | None = None
+    ) -> None:
         tf.config.experimental.enable_op_determinism()
         self.config, self.digits, self.folder = config, digits, folder
         self.train_part, self.val_part = split(len(digits.x_train), config.validation, config.seed)
@@ -67,6 +69,7 @@ class Run:
         self.model = build(config)
         if init:
             load_weights(self.model, init)
+        self.teacher: Any = load_model(teacher, "--teacher") if teacher else None
         self.averaged = keras.models.clone_model(self.model)
         self.averaged.set_weights(self.model.get_weights())
         self.optimizer = self.make_optimizer()
@@ -75,6 +78,8 @@ class Run:
         self.images = tf.constant(digits.x_train)
         self.labels = tf.constant(digits.y_train, tf.int32)
         self.train_step = tf.function(self.step, autograph=False)
+        with native_stderr_silenced():  # XLA introduces itself at its first use
+            distort(self.images[:1], tf.constant([0, 0]), config.distortion)
         self.evaluate_batch = tf.function(lambda images: self.averaged(images, training=False), autograph=False)
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:
@@ -95,6 +100,9 @@ class Run:
         with tf.GradientTape() as tape:
             logits = self.model(images, training=True)
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
+            if self.teacher:
+                weight = self.config.distillation
+                loss = (1 - weight) * loss + weight * self.distillation_loss(images, logits)
         self.optimizer.apply(tape.gradient(loss, self.model.trainable_variables))
         done = tf.cast(self.optimizer.iterations, tf.float32)
         # averaging over fewer steps at first, or the random initial weights would linger
@@ -103,6 +111,16 @@ class Run:
             average.assign(weight + decay * (average - weight))
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.int32))
         return loss * self.batch, right
+
+    def distillation_loss(self, images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Cross-entropy with the teacher's answers to the same distorted pictures, both softened.
+
+        Hinton et al. 2015, "Distilling the Knowledge in a Neural Network"; the factor keeps the gradients' size.
+        """
+        temperature = self.config.temperature
+        answers = tf.nn.softmax(self.teacher(images, training=False) / temperature)
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)(answers, logits / temperature)
+        return loss * temperature**2
 
     def train_epoch(self, epoch: int) -> tuple[float, float]:
         """Go once over the training part in an order, with distortions and dropout that follow from seed and epoch."""
@@ -146,7 +164,8 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """What must be the same for a checkpoint to be gone on with."""
         config: dict[str, Any] = json.loads(json.dumps(asdict(self.config)))
-        return {"config": config, "data": self.digits.digest()}
+        teacher = weights_digest(self.teacher) if self.teacher else None
+        return {"config": config, "data": self.digits.digest(), "teacher": teacher}
 
     def save_checkpoint(self) -> None:
         state = {"identity": self.identity(), "history": [asdict(epoch) for epoch in self.history]}
@@ -154,7 +173,7 @@ class Run:
             "model": self.model.get_weights(),
             "averaged": self.averaged.get_weights(),
             "best": self.best_weights,
-            "optimizer": [np.asarray(variable) for variable in self.optimizer.variables],
+            "optimizer": [keras.ops.convert_to_numpy(variable) for variable in self.optimizer.variables],
         }
         arrays = {f"{group}_{i}": array for group, members in groups.items() for i, array in enumerate(members)}
         with written_whole(self.folder / CHECKPOINT) as temporary, temporary.open("wb") as file:
@@ -164,10 +183,9 @@ class Run:
         """Go on where the checkpoint stands. Raises DataError where it is unreadable or of another run."""
         path = self.folder / CHECKPOINT
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise DataError(f"nothing to resume: {path} cannot be read ({error})") from error
+            arrays = read_npz(path)
+        except InputError as error:
+            raise DataError(f"nothing to resume: {error}") from error
         state = json.loads(str(arrays["state"]))
         if state["identity"] != self.identity():
             raise DataError(f"{path} is of a run with other options or data; use the same, or --force to start over")
@@ -201,9 +219,17 @@ def train(run: Run, on_epoch: Callable[[Run, Epoch], None]) -> Trained:
 def load_weights(model: keras.Sequential, path: Path) -> None:
     """Start from the weights of an earlier model of the same architecture."""
     try:
-        model.set_weights(keras.models.load_model(path).get_weights())
+        model.set_weights(load_model(path, "--init").get_weights())
+    except ValueError as error:
+        raise DataError(f"--init {path}: not a model of this preset ({str(error).splitlines()[0]})") from error
+
+
+def load_model(path: Path, option: str) -> keras.Sequential:
+    """Load what digit-train saved earlier. Raises DataError that names the option."""
+    try:
+        return keras.models.load_model(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"--init {path}: not a Keras model of this preset ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{option} {path}: not a Keras model ({str(error).splitlines()[0]})") from error
 
 
 def write_history(path: Path, history: list[Epoch]) -> None:

@@ -1,0 +1,47 @@
+"""Write the card beside each shipped model from what its file says: python benchmarks/make_cards.py."""
+
+from importlib import resources
+from pathlib import Path
+
+from digit_infer.bundle import Bundle, read_bundle
+from digit_infer.settings import SHIPPED
+
+
+def main() -> None:
+    folder = Path(str(resources.files("digit_infer"))) / "models"
+    for name in SHIPPED:
+        (folder / f"{name}.md").write_text(card(read_bundle(name)))
+
+
+def card(bundle: Bundle) -> str:
+    """What a user should know of one model, as Markdown."""
+    contract, name = bundle.contract, bundle.name
+    training, parity = contract["training"], contract["parity"]
+    config = training["config"]
+    per_class = ", ".join(f"{digit}: {value:.2%}" for digit, value in enumerate(training["test_accuracy_per_class"]))
+    pooled = f"{config['pool']} x {config['pool']} average pooling, " if config["pool"] > 1 else ""
+    widths = "-".join(map(str, [784 // config["pool"] ** 2, *config["hidden"], 10]))
+    options = f"--epochs {config['epochs']} --patience {config['patience']} --seed {config['seed']}"
+    return f"""# {name}
+
+- File: `{name}.tflite`, {len(bundle.content):,} bytes, of which {contract["flatbuffer"]["bytes"]:,} are the network.
+- SHA-256: `{bundle.sha256}`
+- Network: {pooled}{widths} in Dense layers with batch norm and ReLU, {training["parameters"]:,} parameters in training.
+- Trained by `digit-train --preset {name} {options}`
+  in {training["seconds"] / 60:.0f} minutes on two CPU cores; the best of {training["epochs"]} epochs by validation
+  loss was {training["best_epoch"]}.
+- Data: MNIST with {config["validation"]:,} training pictures held back; SHA-256 over its four arrays
+  `{training["data_sha256"]}`.
+- Weights: SHA-256 `{training["weights_sha256"]}`.
+- Exported by `digit-export` to {contract["quantization"]}, calibrated on {contract["calibration"]["pictures"]} training
+  pictures.
+- MNIST test set: {parity["candidate_accuracy"]:.2%} as shipped, {parity["reference_accuracy"]:.2%} in float; top-1
+  agreement {parity["agreement"]:.2%}; largest difference of a probability {parity["largest_difference"]:.3f}.
+- By class, in float: {per_class}.
+- Limits: single handwritten digits, upright, one in each picture. It was not trained for print, letters or several
+  digits, and answers with a digit whatever it is shown; its probabilities are not calibrated.
+"""
+
+
+if __name__ == "__main__":
+    main()

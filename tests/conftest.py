@@ -1,0 +1,107 @@
+"""Fixtures that the tests share."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import digit_infer
+from digit_infer.bundle import read_bundle, write_bundle
+from digit_infer.classifier import Classifier
+from digit_infer.engine import find_engine
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def classifier():
+    """The default model on the first runtime that works here."""
+    return Classifier(read_bundle("base"), find_engine())
+
+
+@pytest.fixture(scope="session")
+def samples():
+    """The folder of samples: digits/ and harder/."""
+    return ROOT / "samples"
+
+
+@pytest.fixture(scope="session")
+def sample_files(samples):
+    """The 100 files of samples/digits, ten of each class, sorted by class."""
+    return sorted((samples / "digits").glob("*/*.png"))
+
+
+@pytest.fixture(scope="session")
+def sample_pixels(sample_files):
+    """(100, 28, 28), uint8, light on dark."""
+    return np.stack([np.asarray(Image.open(path)) for path in sample_files])
+
+
+@pytest.fixture(scope="session")
+def sample_labels(sample_files):
+    """(100,), 0-9."""
+    return np.array([int(path.parent.name) for path in sample_files])
+
+
+@pytest.fixture(scope="session")
+def worse_model(tmp_path_factory):
+    """The base model with a third of its weights overwritten: other answers from a file that is whole."""
+    bundle = read_bundle("base")
+    flatbuffer = bytearray(bundle.content[: bundle.contract["flatbuffer"]["bytes"]])
+    start, end = int(len(flatbuffer) * 0.65), int(len(flatbuffer) * 0.95)  # within one layer's weights
+    flatbuffer[start:end] = np.random.default_rng(0).integers(0, 256, end - start, np.uint8).tobytes()
+    path = tmp_path_factory.mktemp("model") / "worse.tflite"
+    path.write_bytes(write_bundle(bytes(flatbuffer), bundle.contract, (bundle.golden_input, bundle.golden_output)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def run_cli():
+    """Run digit-infer in a process of its own: run_cli(*arguments, **options of subprocess.run), bytes out."""
+    package = str(Path(digit_infer.__file__).resolve().parent.parent)
+
+    def run(*arguments, env=None, **options):
+        command = [sys.executable, "-m", "digit_infer", *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        environment = os.environ | {"PYTHONPATH": package} | (env or {})
+        return subprocess.run(command, env=environment, check=False, timeout=20, **(pipes | options))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def time_limit():
+    """`with time_limit(seconds)` fails the test where the body hangs, for instance on a named pipe."""
+
+    @contextmanager
+    def limited(seconds):
+        def late(*_):
+            pytest.fail(f"still not done after {seconds} s")
+
+        before = signal.signal(signal.SIGALRM, late)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    return limited
+
+
+@pytest.fixture(scope="session")
+def tiny(samples, tmp_path_factory):
+    """An .npz with Keras' names made of the samples: 300 training pictures, 100 test pictures."""
+    paths = sorted((samples / "digits").glob("*/*.png"))
+    images = np.stack([np.asarray(Image.open(path)) for path in paths])
+    labels = np.array([int(path.parent.name) for path in paths], np.uint8)
+    shifted = [np.roll(images, step, axis=2) for step in (-1, 0, 1)]
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    np.savez(path, x_train=np.concatenate(shifted), y_train=np.tile(labels, 3), x_test=images, y_test=labels)
+    return path

@@ -1,0 +1,142 @@
+"""digit-export as a user runs it."""
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from digit_export.cli import main
+from digit_export.export import spread
+from digit_infer.bundle import read_bundle
+from digit_infer.cli import main as infer
+from digit_train.cli import main as train
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    arguments = ["--preset", "nano", "--epochs", "30", "--batch-size", "20", "--data", str(tiny), "--out", str(folder)]
+    result = CliRunner().invoke(train, arguments)
+    assert result.exit_code == 0, result.output
+    return folder / "model.keras"
+
+
+@pytest.fixture
+def export(trained, tiny, tmp_path):
+    def run(*arguments, model=trained, output=tmp_path / "digits.tflite"):
+        arguments = [model, "-o", output, "--data", tiny, *arguments]
+        return CliRunner().invoke(main, [str(argument) for argument in arguments]), output
+
+    return run
+
+
+def test_the_file_holds_contract_labels_and_golden_vectors(export, trained):
+    result, output = export()
+    assert result.exit_code == 0, result.output
+    bundle = read_bundle(str(output))
+    metrics = json.loads(trained.with_name("metrics.json").read_text())
+    assert bundle.labels == tuple("0123456789")
+    assert bundle.golden_input.shape == (20, 28, 28)
+    assert bundle.golden_output.shape == (20, 10)
+    assert bundle.contract["training"] == metrics
+    assert bundle.contract["weights_sha256"] == metrics["weights_sha256"]
+    assert bundle.contract["quantization"] == "int8"
+    with zipfile.ZipFile(output) as archive:
+        assert archive.testzip() is None
+    selftest = CliRunner().invoke(infer, ["-m", str(output), "--selftest"])
+    assert selftest.exit_code == 0
+    assert "20 golden vectors" in selftest.output
+
+
+def test_metrics_of_other_weights_are_not_taken_for_this_model(export, trained, tmp_path):
+    (tmp_path / "model.keras").write_bytes(trained.read_bytes())
+    metrics = json.loads(trained.with_name("metrics.json").read_text())
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics | {"weights_sha256": "other"}))
+    _, output = export(model=tmp_path / "model.keras")
+    assert read_bundle(str(output)).contract["training"] == {}
+
+
+def test_the_parity_report_is_printed_and_written(export, tiny):
+    result, output = export()
+    report = json.loads(output.with_name("digits.tflite.parity.json").read_text())
+    assert report["pictures"] == 100
+    change = report["candidate_accuracy"] - report["reference_accuracy"]
+    assert report["accuracy_change"] == pytest.approx(change)
+    assert f"{100 * report['candidate_accuracy']:.3f} %" in result.stdout
+    assert len(report["flips"]) == pytest.approx(100 * (1 - report["agreement"]))
+
+
+def test_two_exports_in_two_processes_are_the_same_bytes(export, trained, tiny, tmp_path):
+    _, output = export()
+    again = tmp_path / "again.tflite"
+    command = [sys.executable, "-m", "digit_export", str(trained), "-o", str(again), "--data", str(tiny)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert again.read_bytes() == output.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "gate", [("--max-accuracy-drop", "-101"), ("--min-agreement", "100.1")], ids=["drop", "agreement"]
+)
+def test_a_missed_gate_exits_4_and_leaves_no_model(gate, export):
+    _, output = export()
+    assert output.exists()
+    result, output = export(*gate, "--force")
+    assert result.exit_code == 4
+    assert "gate missed" in result.stderr
+    assert not output.exists()
+    assert output.with_name("digits.tflite.parity.json").exists()
+
+
+def test_gates_that_are_met_let_the_model_through(export):
+    result, output = export("--max-accuracy-drop", "100", "--min-agreement", "0", "--quantize", "float16")
+    assert result.exit_code == 0
+    assert output.exists()
+
+
+def test_an_existing_file_is_kept_unless_forced(export):
+    _, output = export()
+    output.write_bytes(b"mine")
+    result, _ = export()
+    assert result.exit_code == 1
+    assert "--force replaces it" in result.stderr
+    assert output.read_bytes() == b"mine"
+
+
+def test_what_is_no_keras_model_is_one_line(export, tmp_path):
+    (tmp_path / "model.keras").write_bytes(b"nothing")
+    result, output = export(model=tmp_path / "model.keras")
+    assert result.exit_code == 1
+    assert "is not a Keras model" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not output.exists()
+
+
+def test_chosen_pictures_are_spread_over_all_classes():
+    labels = np.repeat(np.arange(10, dtype=np.uint8), [5, 100, 100, 100, 100, 100, 100, 100, 100, 3])
+    chosen = spread(labels, 4)
+    assert np.bincount(labels[chosen]).tolist() == [4] * 9 + [3]
+    assert len(set(chosen.tolist())) == len(chosen)
+
+
+def test_calibration_never_sees_the_test_set(export, tiny, tmp_path):
+    with np.load(tiny) as file:
+        arrays = dict(file)
+    other = tmp_path / "other.npz"
+    np.savez(other, **arrays | {"x_test": arrays["x_test"][::-1], "y_test": arrays["y_test"][::-1]})
+    _, first = export()
+    _, second = export("--data", str(other), output=tmp_path / "second.tflite")
+    parts = [read_bundle(str(path)) for path in (first, second)]
+    assert parts[0].contract["flatbuffer"] == parts[1].contract["flatbuffer"]
+
+
+def test_the_model_file_stays_a_plain_tflite_file(export):
+    _, output = export()
+    content = output.read_bytes()
+    assert content[4:8] == b"TFL3"
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.namelist() == ["labels.txt", "digit.json", "golden_input.npy", "golden_output.npy"]

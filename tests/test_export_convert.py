@@ -1,0 +1,88 @@
+"""The TFLite graph computes what the Keras model computes."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from digit_export.convert import QUANTIZATIONS, convert, equalize, fold
+from digit_infer.bundle import parse_bundle
+from digit_infer.classifier import Classifier
+from digit_infer.engine import find_engine
+from digit_infer.errors import ModelError
+from digit_train.config import PRESETS
+from digit_train.model import build
+
+
+@pytest.fixture(params=["nano", "small"])
+def model(request):
+    """A network with weights and batch statistics as different from each other as training could make them."""
+    model = build(PRESETS[request.param])
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([random.uniform(0.2, 2, weight.shape) for weight in layer.get_weights()])
+    return model
+
+
+def run_plainly(pool, layers, pixels):
+    """The folded network in numpy: logits (n, 10)."""
+    side = 28 // pool
+    values = pixels.reshape(-1, side, pool, side, pool).mean((2, 4)).reshape(len(pixels), -1)
+    for kernel, bias in layers[:-1]:
+        values = np.maximum(values @ kernel + bias, 0)
+    return values @ layers[-1][0] + layers[-1][1]
+
+
+def test_folding_keeps_the_logits(model, sample_pixels):
+    pool, layers = fold(model)
+    assert len(layers) == 3
+    np.testing.assert_allclose(run_plainly(pool, layers, sample_pixels), model(sample_pixels), rtol=1e-3, atol=1e-4)
+
+
+def test_equalizing_keeps_the_logits_and_evens_the_ranges(model, sample_pixels):
+    pool, layers = fold(model)
+    equal = equalize(layers)
+    before, after = (run_plainly(pool, each, sample_pixels) for each in (layers, equal))
+    np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-4)
+    for (kernel, _), (following, _) in itertools.pairwise(equal):
+        np.testing.assert_allclose(np.abs(kernel).max(0), np.abs(following).max(1), rtol=0.05)
+
+
+def test_equalizing_leaves_dead_units_alone():
+    kernel, following = np.ones((4, 3), np.float32), np.ones((3, 2), np.float32)
+    kernel[:, 1] = following[2] = 0
+    for weights, bias in equalize([(kernel, np.ones(3, np.float32)), (following, np.zeros(2, np.float32))]):
+        assert np.isfinite(weights).all()
+        assert np.isfinite(bias).all()
+
+
+@pytest.mark.parametrize("quantize", QUANTIZATIONS)
+def test_every_variant_takes_uint8_in_any_batch_and_gives_the_keras_probabilities(quantize, model, sample_pixels):
+    content = convert(model, quantize, sample_pixels)
+    classifier = Classifier(parse_bundle(quantize, content), find_engine())
+    expected = np.asarray(keras.ops.softmax(model(sample_pixels)))
+    whole = classifier.classify(sample_pixels)
+    single = np.concatenate([classifier.classify(sample_pixels[i : i + 1]) for i in range(5)])
+    np.testing.assert_allclose(whole, expected, atol=1e-5 if quantize == "none" else 0.06)
+    np.testing.assert_allclose(whole[:5], single, atol=1e-6)
+    np.testing.assert_allclose(whole.sum(1), 1, atol=0.02)
+
+
+def test_smaller_variants_are_smaller(model, sample_pixels):
+    sizes = [len(convert(model, quantize, sample_pixels)) for quantize in ("int8", "float16", "none")]
+    assert sizes[0] < 0.65 * sizes[1]
+    assert sizes[1] < 0.65 * sizes[2]
+
+
+def test_int8_is_integer_from_end_to_end(model, sample_pixels):
+    interpreter = find_engine().interpreter(convert(model, "int8", sample_pixels))
+    dtypes = {tensor["dtype"] for tensor in interpreter.get_tensor_details()}
+    assert not dtypes & {np.float32, np.float16}
+
+
+def test_a_layer_that_cannot_be_folded_is_refused():
+    model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.LayerNormalization()])
+    with pytest.raises(ModelError, match="is not one that digit-train makes"):
+        fold(model)

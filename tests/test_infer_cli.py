@@ -1,0 +1,215 @@
+"""digit-infer as people run it: rows, summary, run record, comparison, exit codes."""
+
+import csv
+import io
+import json
+import shutil
+from collections import Counter
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import digit_infer
+from digit_infer import normalise, pipeline
+from digit_infer.cli import main
+from digit_infer.settings import SHIPPED
+
+HEADER = ["path", "status", "digit", "confidence", "margin", "second", "second_confidence", "reason", "expected"]
+
+
+def infer(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def csv_rows(text):
+    reader = csv.DictReader(io.StringIO(text))
+    assert reader.fieldnames == HEADER
+    return list(reader)
+
+
+@pytest.fixture
+def digits(samples, tmp_path):
+    """Five good pictures in a folder of their own, and their names in order."""
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    for digit in range(5):
+        source = sorted((samples / "digits" / str(digit)).glob("*.png"))[0]
+        shutil.copy(source, folder / f"{digit}.png")
+    return folder
+
+
+def test_a_csv_file_has_the_header_and_one_row_per_picture_in_order(digits, tmp_path):
+    result = infer(digits, "-o", tmp_path / "rows.csv")
+    assert (result.exit_code, result.stdout) == (0, "")
+    rows = csv_rows((tmp_path / "rows.csv").read_text())
+    assert [row["path"] for row in rows] == [str(digits / f"{digit}.png") for digit in range(5)]
+    assert [(row["status"], row["digit"], row["reason"]) for row in rows] == [("ok", str(i), "") for i in range(5)]
+    for row in rows:
+        margin = float(row["confidence"]) - float(row["second_confidence"])
+        assert float(row["margin"]) == pytest.approx(margin, abs=1.1e-4)
+        assert row["second"] != row["digit"]
+        assert row["expected"] == ""
+
+
+def test_json_lines_hold_the_same_rows(digits, tmp_path):
+    infer(digits, "-o", tmp_path / "rows.csv")
+    infer(digits, "-o", tmp_path / "rows.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert all(list(line) == HEADER for line in lines)
+    as_text = [{key: "" if value is None else str(value) for key, value in line.items()} for line in lines]
+    assert as_text == csv_rows((tmp_path / "rows.csv").read_text())
+    assert isinstance(lines[0]["digit"], int)
+    assert lines[0]["expected"] is None
+
+
+def test_a_pipe_gets_csv_and_the_summary_goes_to_stderr(digits):
+    result = infer(digits)
+    assert [row["digit"] for row in csv_rows(result.stdout)] == list("01234")
+    assert "5 pictures: 5 ok, 0 rejected, 0 errors; 0 other files skipped" in result.stderr
+
+
+def test_quiet_leaves_stderr_empty(digits):
+    assert infer(digits, "--quiet").stderr == ""
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_the_rows_do_not_depend_on_the_batch_size(size, samples):
+    assert infer(samples, "--batch-size", size).stdout == infer(samples).stdout
+
+
+@pytest.mark.parametrize("model", SHIPPED)
+def test_labels_from_folders_give_accuracy_and_confusion(model, samples):
+    result = infer(samples / "digits", "-m", model, "--labels", "folders")
+    assert result.exit_code == 0
+    assert "accuracy 100.00 % (100 of 100)" in result.stderr
+    matrix = [line.split() for line in result.stderr.splitlines()[-10:]]
+    assert matrix == [[str(i), *("10" if i == j else "." for j in range(10))] for i in range(10)]
+    assert [int(row["expected"]) for row in csv_rows(result.stdout)] == sorted([*range(10)] * 10)
+
+
+def test_the_harder_samples_are_all_read_right(samples):
+    result = infer(samples / "harder", "--labels", "folders")
+    wrong = [row for row in csv_rows(result.stdout) if row["status"] != "ok" or row["digit"] != row["expected"]]
+    assert (result.exit_code, wrong) == (0, [])
+    assert "accuracy 100.00 % (30 of 30)" in result.stderr
+
+
+def test_a_corrupt_picture_gets_its_error_row_and_leaves_the_others_alone(digits):
+    good = csv_rows(infer(digits).stdout)
+    (digits / "2b.png").write_bytes((digits / "2.png").read_bytes()[:150])
+    result = infer(digits, "--labels", "folders")
+    rows = csv_rows(result.stdout)
+    assert result.exit_code == 3
+    assert rows.pop(3) == dict.fromkeys(HEADER, "") | {
+        "path": str(digits / "2b.png"),
+        "status": "error",
+        "reason": "truncated PNG",
+    }
+    assert rows == good
+    assert "6 pictures: 5 ok, 0 rejected, 1 errors" in result.stderr
+
+
+def test_a_run_of_nothing_but_errors_still_writes_its_rows(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    result = infer(tmp_path)
+    assert result.exit_code == 3
+    assert [row["reason"] for row in csv_rows(result.stdout)] == ["not an image"]
+
+
+def test_blank_pages_are_rejected_without_a_digit(digits):
+    Image.new("L", (50, 50), 255).save(digits / "blank.png")
+    Image.new("RGBA", (50, 50), (9, 9, 9, 0)).save(digits / "transparent.png")
+    result = infer(digits)
+    assert result.exit_code == 0
+    for row in csv_rows(result.stdout)[-2:]:
+        assert (row["status"], row["digit"], row["confidence"], row["reason"]) == ("rejected", "", "", "blank")
+
+
+def test_low_confidence_is_rejected_and_keeps_its_best_guess(digits):
+    result = infer(digits, "--min-confidence", "1.0")
+    rows = csv_rows(result.stdout)
+    assert result.exit_code == 0
+    assert {(row["status"], row["reason"]) for row in rows} == {("rejected", "low_confidence")}
+    assert [row["digit"] for row in rows] == list("01234")
+    assert {row["status"] for row in csv_rows(infer(digits, "--min-confidence", "0").stdout)} == {"ok"}
+
+
+def test_the_run_record_tells_what_made_the_rows(digits, tmp_path, classifier):
+    (digits / "notes.txt").write_text("no picture")
+    (digits / "bad.png").write_bytes(b"")
+    infer(digits, "-o", tmp_path / "rows.csv", "--batch-size", 2, "--min-confidence", 0.3)
+    record = json.loads((tmp_path / "rows.csv.run.json").read_text())
+    assert (record["version"], record["model"]) == (digit_infer.__version__, "base")
+    assert record["model_sha256"] == classifier.bundle.sha256
+    assert (record["runtime"], record["runtime_version"]) == (classifier.engine.name, classifier.engine.version)
+    assert record["normaliser"]["version"] == normalise.VERSION
+    assert record["inputs"] == [str(digits)]
+    assert record["options"] == {"batch_size": 2, "min_confidence": 0.3, "labelled": False}
+    assert record["counts"] == {"ok": 5, "rejected": 0, "error": 1, "pictures": 6, "skipped": 1}
+    assert record["seconds"] > 0
+    assert record["parity"] is None
+
+
+def test_a_model_compared_with_itself_agrees_and_meets_every_gate(samples, tmp_path):
+    gates = "--max-accuracy-drop", 0, "--min-agreement", 100
+    options = "--against", "base", *gates, "--labels", "folders", "-o", tmp_path / "rows.csv"
+    result = infer(samples / "digits", *options)
+    assert result.exit_code == 0
+    assert "parity of base with base over 100 pictures" in result.stderr
+    assert "gate missed" not in result.stderr
+    parity = json.loads((tmp_path / "rows.csv.run.json").read_text())["parity"]
+    assert (parity["agreement"], parity["accuracy_change"], parity["flips"]) == (1, 0, [])
+
+
+def test_a_worse_model_misses_its_gates_and_every_flip_is_named(worse_model, samples, tmp_path):
+    gates = "--max-accuracy-drop", 0, "--min-agreement", 100
+    output = tmp_path / "rows.csv"
+    options = "-m", worse_model, "--against", "base", *gates, "--labels", "folders", "-o", output
+    result = infer(samples / "digits", *options)
+    assert result.exit_code == 4
+    assert result.stderr.count("gate missed: ") == 2
+    wrong = [row for row in csv_rows(output.read_text()) if row["digit"] != row["expected"]]
+    assert wrong
+    for row in wrong:
+        flip = f"{row['path']}: base {row['expected']}, {worse_model} {row['digit']}, truth {row['expected']}"
+        assert flip in result.stderr
+
+
+def test_the_confusion_matrix_has_the_truth_in_rows_and_what_was_read_in_columns(worse_model, samples):
+    result = infer(samples / "digits", "-m", worse_model, "--labels", "folders")
+    pairs = Counter((int(row["expected"]), int(row["digit"])) for row in csv_rows(result.stdout))
+    matrix = [line.split()[1:] for line in result.stderr.splitlines()[-10:]]
+    assert matrix == [[str(pairs[truth, read] or ".") for read in range(10)] for truth in range(10)]
+    assert pairs != Counter((read, truth) for truth, read in pairs.elements())
+
+
+def test_the_better_model_of_the_two_misses_no_accuracy_gate(worse_model, samples):
+    options = "--against", worse_model, "--max-accuracy-drop", 0, "--labels", "folders"
+    assert infer(samples / "digits", *options).exit_code == 0
+
+
+def test_without_gates_a_difference_is_no_failure(worse_model, digits):
+    result = infer(digits, "-m", worse_model, "--against", "base")
+    assert result.exit_code == 0
+    assert "top-1 agreement" in result.stderr
+
+
+def test_a_comparison_where_no_picture_has_a_digit_still_writes_its_rows(tmp_path):
+    Image.new("L", (50, 50), 255).save(tmp_path / "blank.png")
+    infer(tmp_path, "--against", "base", "-o", tmp_path / "rows.csv")
+    assert [row["reason"] for row in csv_rows((tmp_path / "rows.csv").read_text())] == ["blank"]
+
+
+def test_a_label_missing_for_some_pictures_leaves_the_accuracy_gate_missed(samples, digits):
+    options = "--against", "base", "--max-accuracy-drop", 1, "--labels", "folders"
+    result = infer(samples / "digits" / "7", digits, *options)
+    assert result.exit_code == 4
+    assert "accuracy is unknown" in result.stderr
+
+
+def test_a_picture_is_read_once_for_both_models(digits, monkeypatch):
+    read, seen = pipeline.read_picture, []
+    monkeypatch.setattr(pipeline, "read_picture", lambda path: seen.append(path) or read(path))
+    infer(digits, "--against", "base")
+    assert len(seen) == 5

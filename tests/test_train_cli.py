@@ -1,0 +1,145 @@
+"""digit-train as a user runs it."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from digit_train.cli import main
+
+FIGURES = ["accuracy", "confusion", "dataset", "predictions", "test_loss", "train_loss"]
+SHORT = ["--preset", "nano", "--epochs", "3", "--batch-size", "50"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    result = run(*SHORT, "--data", tiny, "--out", folder)
+    assert result.exit_code == 0, result.output
+    return folder, result
+
+
+def test_a_run_leaves_model_history_metrics_and_figures_and_nothing_else(trained):
+    folder, _ = trained
+    left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    figures = [f"figures/{name}.png" for name in FIGURES]
+    assert left == sorted([*figures, "history.csv", "metrics.json", "model.keras"])
+
+
+def test_progress_shows_loss_accuracy_and_time_left(trained):
+    lines = trained[1].stderr.splitlines()
+    assert len(lines) == 3
+    for number, line in enumerate(lines, 1):
+        assert line.startswith(f"epoch   {number}/3  train loss ")
+        assert "validation loss" in line
+        assert ", left 0:0" in line
+
+
+def test_metrics_agree_with_history_and_model(trained):
+    import keras
+
+    from digit_train.model import weights_digest
+
+    folder, _ = trained
+    metrics = json.loads((folder / "metrics.json").read_text())
+    with (folder / "history.csv").open(newline="") as file:
+        history = list(csv.DictReader(file))
+    best = history[metrics["best_epoch"] - 1]
+    assert metrics["epochs"] == len(history) == 3
+    assert float(best["test_accuracy"]) == pytest.approx(metrics["test_accuracy"])
+    assert np.mean(metrics["test_accuracy_per_class"]) == pytest.approx(metrics["test_accuracy"])  # ten of each
+    assert metrics["weights_sha256"] == weights_digest(keras.models.load_model(folder / "model.keras"))
+    assert metrics["versions"].keys() == {"digit-edge", "python", "numpy", "tensorflow", "keras"}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_are_drawn(name, trained):
+    pixels = np.asarray(Image.open(trained[0] / "figures" / f"{name}.png").convert("L"))
+    assert min(pixels.shape) >= 500
+    assert (pixels < 128).mean() > 0.002
+    rim = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    assert rim.min() == 255, "something is cut off at the rim"
+
+
+def test_a_finished_run_is_not_replaced_unless_forced(trained, tiny):
+    folder, _ = trained
+    before = (folder / "model.keras").read_bytes()
+    refused = run(*SHORT, "--data", tiny, "--out", folder)
+    assert refused.exit_code == 1
+    assert "--resume goes on with it, --force starts over" in refused.stderr
+    assert (folder / "model.keras").read_bytes() == before
+    assert run(*SHORT, "--data", tiny, "--out", folder, "--seed", 1, "--force").exit_code == 0
+    assert json.loads((folder / "metrics.json").read_text())["seed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--data", "nowhere"], 1, "not 'mnist', a folder or an .npz file"),
+        (["--preset", "huge"], 2, "'huge' is not one of"),
+        (["--dropout", "1"], 2, "0<=x<1"),
+        (["--resume"], 1, "nothing to resume"),
+    ],
+    ids=["unknown data", "unknown preset", "dropout of 1", "nothing to resume"],
+)
+def test_wrong_input_is_one_line(arguments, code, words, tiny, tmp_path):
+    data = [] if "--data" in arguments else ["--data", tiny]
+    result = run(*SHORT, *data, "--out", tmp_path / "run", *arguments)
+    assert result.exit_code == code
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def start(tiny, folder, *arguments):
+    command = [sys.executable, "-m", "digit_train", "--preset", "nano", "--epochs", "12"]
+    command += ["--batch-size", "4", "--dropout", "0.2", "--data", str(tiny), "--out", str(folder), *arguments]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_epochs(process, count):
+    for line in process.stderr:
+        if line.startswith(f"epoch {count:>3}"):
+            return
+
+
+def test_killed_and_resumed_ends_with_the_same_weights(tiny, tmp_path):
+    whole = start(tiny, tmp_path / "whole")
+    whole.communicate()
+    process = start(tiny, tmp_path / "killed")
+    wait_for_epochs(process, 3)
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "killed" / "model.keras").exists()
+    resumed = start(tiny, tmp_path / "killed", "--resume")
+    assert "going on after epoch" in resumed.communicate()[1]
+    first, second = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("whole", "killed"))
+    assert first["weights_sha256"] == second["weights_sha256"]
+
+
+def test_ctrl_c_keeps_the_best_model_and_the_run_can_be_resumed(tiny, tmp_path):
+    process = start(tiny, tmp_path / "run")
+    wait_for_epochs(process, 2)
+    time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    assert "the best model so far is kept" in process.communicate()[1]
+    assert process.returncode == 130
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["interrupted"]
+    assert (tmp_path / "run" / "model.keras").exists()
+    resumed = start(tiny, tmp_path / "run", "--resume")
+    resumed.communicate()
+    assert resumed.returncode == 0
+    assert not json.loads((tmp_path / "run" / "metrics.json").read_text())["interrupted"]

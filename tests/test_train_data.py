@@ -1,0 +1,97 @@
+"""Data sets to train on, and what is said of broken ones."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from digit_infer.errors import DataError
+from digit_train.data import load, split
+
+
+@pytest.fixture
+def arrays(tiny):
+    with np.load(tiny) as file:
+        return dict(file)
+
+
+def test_an_npz_with_keras_names_is_read_as_it_is(tiny, arrays):
+    digits = load(str(tiny))
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(getattr(digits, name), array)
+
+
+def test_the_digest_follows_every_array(tiny, arrays, tmp_path):
+    arrays["y_test"] = arrays["y_test"][::-1]
+    np.savez(tmp_path / "other.npz", **arrays)
+    assert load(str(tiny)).digest() == load(str(tiny)).digest() != load(str(tmp_path / "other.npz")).digest()
+
+
+BROKEN = {
+    "a missing array": (lambda a: a.pop("y_test"), "y_test"),
+    "a wrong shape": (lambda a: a.update(x_train=a["x_train"][:, :27]), r"x_train is uint8 \(300, 27, 28\)"),
+    "float pixels": (lambda a: a.update(x_test=a["x_test"] / 255), "x_test is float64"),
+    "too few labels": (lambda a: a.update(y_train=a["y_train"][1:]), "need 300 whole numbers"),
+    "a label beyond 9": (lambda a: a.update(y_train=a["y_train"] + 1), "outside 0-9"),
+    "a missing class": (
+        lambda a: a.update(y_test=np.where(a["y_test"] == 7, 1, a["y_test"])),
+        "y_test has no picture of 7",
+    ),
+    "pickled objects": (lambda a: a.update(y_test=np.array([{}] * 100, object)), "not an .npz"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_npz_is_refused_in_one_line(case, arrays, tmp_path):
+    spoil, words = BROKEN[case]
+    spoil(arrays)
+    path = tmp_path / "broken.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(DataError, match=words) as caught:
+        load(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut"])
+def test_a_file_that_is_no_npz_is_refused(content, tmp_path):
+    path = tmp_path / "broken.npz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"not an \.npz"):
+        load(str(path))
+
+
+def test_a_folder_with_a_sub_folder_per_digit_is_read_with_the_normaliser_that_ships(samples, arrays):
+    digits = load(str(samples / "digits"))
+    assert len(digits.x_train) == 90  # of ten pictures a class, the sixth is for the test
+    assert len(digits.x_test) == 10
+    np.testing.assert_array_equal(digits.x_test, arrays["x_test"][5::10])
+    np.testing.assert_array_equal(digits.y_test, np.arange(10))
+
+
+def test_a_folder_without_a_class_is_refused(samples, tmp_path):
+    shutil.copytree(samples / "digits", tmp_path / "digits")
+    shutil.rmtree(tmp_path / "digits" / "4")
+    with pytest.raises(DataError, match="no picture of 4"):
+        load(str(tmp_path / "digits"))
+
+
+def test_an_unreadable_picture_is_named(samples, tmp_path):
+    shutil.copytree(samples / "digits", tmp_path / "digits")
+    (tmp_path / "digits" / "3" / "broken.png").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"3/broken\.png: not an image; mend or remove it"):
+        load(str(tmp_path / "digits"))
+
+
+def test_an_unknown_source_is_refused():
+    with pytest.raises(DataError, match=r"--data nowhere: not .mnist., a folder or an \.npz file"):
+        load("nowhere")
+
+
+@pytest.mark.parametrize(("count", "held"), [(60000, 5000), (300, 25), (11, 1)])
+def test_the_validation_part_is_disjoint_and_follows_the_seed(count, held):
+    train, validation = split(count, 5000, seed=1)
+    assert len(validation) == held
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, validation])), np.arange(count))
+    np.testing.assert_array_equal(split(count, 5000, seed=1)[1], validation)
+    if held > 1:
+        assert (split(count, 5000, seed=2)[1] != validation).any()

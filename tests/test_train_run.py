@@ -1,0 +1,139 @@
+"""A run is repeatable, resumable, and decided by the validation slice alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from digit_infer.errors import DataError
+from digit_train.config import PRESETS
+from digit_train.data import load
+from digit_train.model import weights_digest
+from digit_train.train import CHECKPOINT, Run, train
+
+CONFIG = replace(PRESETS["nano"], epochs=4, batch_size=50, dropout=0.3, learning_rate=0.01)
+
+
+@pytest.fixture(scope="module")
+def digits(tiny):
+    return load(str(tiny))
+
+
+def finish(run):
+    return train(run, lambda run, epoch: None)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(digits, tmp_path):
+    first, second, other = (
+        weights_digest(finish(Run(replace(CONFIG, seed=seed), digits, tmp_path)).model) for seed in (0, 0, 1)
+    )
+    assert first == second != other
+
+
+def test_a_resumed_run_ends_as_the_uninterrupted_one(digits, tmp_path):
+    whole = finish(Run(CONFIG, digits, tmp_path / "whole"))
+    stopped = Run(CONFIG, digits, tmp_path / "stopped")
+    stopped.run_epoch()
+    stopped.run_epoch()
+    stopped.save_checkpoint()
+    resumed = Run(CONFIG, digits, tmp_path / "stopped")
+    resumed.restore_checkpoint()
+    result = finish(resumed)
+    assert weights_digest(result.model) == weights_digest(whole.model)
+    assert [replace(epoch, seconds=0) for epoch in result.history] == [replace(e, seconds=0) for e in whole.history]
+
+
+def test_the_test_set_decides_nothing(digits, tmp_path):
+    poisoned = replace(digits, y_test=np.roll(digits.y_test, 1), x_test=digits.x_test[::-1])
+    first, second = (finish(Run(CONFIG, data, tmp_path)) for data in (digits, poisoned))
+    assert first.best.test_accuracy != second.best.test_accuracy
+    assert weights_digest(first.model) == weights_digest(second.model)
+
+
+def test_the_kept_weights_are_those_of_the_best_validation_loss(digits, tmp_path):
+    run = Run(replace(CONFIG, epochs=6, learning_rate=0.3), digits, tmp_path)
+    trained = finish(run)
+    assert trained.best.val_loss == min(epoch.val_loss for epoch in trained.history)
+    validation = digits.x_train[run.val_part], digits.y_train[run.val_part]
+    assert run.evaluate(*validation)[0] == pytest.approx(trained.best.val_loss)
+
+
+def test_training_stops_early_without_progress(digits, tmp_path):
+    # an enormous learning rate spoils the weights after the first epoch's warm-up
+    trained = finish(Run(replace(CONFIG, epochs=50, patience=2, learning_rate=100.0), digits, tmp_path))
+    assert len(trained.history) == trained.best.epoch + 2
+
+
+def test_ctrl_c_keeps_the_best_so_far(digits, tmp_path):
+    def interrupt(run, epoch):
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    trained = train(Run(CONFIG, digits, tmp_path), interrupt)
+    assert trained.interrupted
+    assert len(trained.history) == 2
+    assert (tmp_path / CHECKPOINT).exists()
+
+
+def test_ctrl_c_before_the_first_epoch_keeps_nothing(digits, tmp_path, monkeypatch):
+    run = Run(CONFIG, digits, tmp_path)
+
+    def interrupt(number):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "train_epoch", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        finish(run)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("change", ["seed", "data"])
+def test_a_checkpoint_of_another_run_is_refused(change, digits, tmp_path):
+    run = Run(CONFIG, digits, tmp_path)
+    run.run_epoch()
+    run.save_checkpoint()
+    config = replace(CONFIG, seed=1) if change == "seed" else CONFIG
+    data = replace(digits, y_test=np.roll(digits.y_test, 1)) if change == "data" else digits
+    with pytest.raises(DataError, match="other options or data"):
+        Run(config, data, tmp_path).restore_checkpoint()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04"])
+def test_a_missing_or_torn_checkpoint_is_one_line(content, digits, tmp_path):
+    if content is not None:
+        (tmp_path / CHECKPOINT).write_bytes(content)
+    with pytest.raises(DataError, match="nothing to resume"):
+        Run(CONFIG, digits, tmp_path).restore_checkpoint()
+
+
+def test_init_starts_from_the_given_weights(digits, tmp_path):
+    run = Run(CONFIG, digits, tmp_path)
+    run.run_epoch()
+    run.model.save(tmp_path / "start.keras")
+    started = Run(CONFIG, digits, tmp_path, init=tmp_path / "start.keras")
+    assert weights_digest(started.model) == weights_digest(run.model)
+    with pytest.raises(DataError, match="not a model of this preset"):
+        Run(PRESETS["small"], digits, tmp_path, init=tmp_path / "start.keras")
+
+
+def test_a_teacher_is_learnt_from_and_belongs_to_the_run(digits, tmp_path):
+    alone = finish(Run(CONFIG, digits, tmp_path / "alone"))
+    alone.model.save(tmp_path / "teacher.keras")
+    taught = Run(CONFIG, digits, tmp_path / "taught", teacher=tmp_path / "teacher.keras")
+    logits = np.random.default_rng(0).normal(size=(5, 10)).astype(np.float32)
+    images = digits.x_test[:5]
+    soft, ours = (
+        np.exp(values / 3 - np.log(np.exp(values / 3).sum(1, keepdims=True)))
+        for values in (alone.model(images).numpy(), logits)
+    )
+    assert float(taught.distillation_loss(images, logits)) == pytest.approx(
+        9 * -(soft * np.log(ours)).sum(1).mean(), rel=1e-4
+    )
+    assert weights_digest(finish(taught).model) != weights_digest(alone.model)
+    with pytest.raises(DataError, match="other options or data"):
+        Run(CONFIG, digits, tmp_path / "taught").restore_checkpoint()
+
+
+def test_a_network_with_convolutions_can_be_trained_as_a_teacher(digits, tmp_path):
+    config = replace(PRESETS["teacher"], conv=(2, 2), hidden=(8, 8), epochs=1)
+    assert finish(Run(config, digits, tmp_path)).best.epoch == 1
