@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="At its peak.  [default: the preset's]")
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), help="[default: the preset's]")
 @click.option("--augment/--no-augment", default=None, help="Distort the training pictures.  [default: augment]")
+@click.option(
+    "--styles", type=click.IntRange(0), help="Add so many drawn pictures of styles that MNIST lacks.  [default: 0]"
+)
 @click.option("--seed", type=click.IntRange(0), help="[default: 0]")
 @click.option(
     "--init", type=click.Path(exists=True, path_type=Path), metavar="MODEL.keras", help="Start from these weights."

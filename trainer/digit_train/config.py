@@ -36,6 +36,7 @@ class Config:
     validation: int = 5000  # pictures held back from the training set; a twelfth of a small one
     augment: bool = True
     distortion: Distortion = Distortion()
+    styles: int = 0  # drawn pictures added to the training part: ways of writing that MNIST lacks
     seed: int = 0
     conv: tuple[int, ...] = ()  # filters of pairs of 3 x 3 convolutions in front, each pair pooled 2 x 2: a teacher's
     distillation: float = 0.9  # weight of the teacher's answers in the loss, where there is a teacher

@@ -20,6 +20,7 @@ from digit_train.augment import distort
 from digit_train.config import Config
 from digit_train.data import Digits, split
 from digit_train.model import build, weights_digest
+from digit_train.styles import draw_styles
 
 CHECKPOINT = "checkpoint.npz"
 
@@ -64,6 +65,11 @@ class Run:
         tf.config.experimental.enable_op_determinism()
         self.config, self.digits, self.folder = config, digits, folder
         self.train_part, self.val_part = split(len(digits.x_train), config.validation, config.seed)
+        images, labels = digits.x_train, digits.y_train
+        if config.styles:
+            drawn, truth = draw_styles(config.styles, config.seed)
+            images, labels = np.concatenate([images, drawn]), np.concatenate([labels, truth])
+            self.train_part = np.concatenate([self.train_part, np.arange(len(digits.x_train), len(images))])
         self.batch = min(config.batch_size, len(self.train_part))
         self.steps = len(self.train_part) // self.batch
         self.model = build(config)
@@ -75,8 +81,7 @@ class Run:
         self.optimizer = self.make_optimizer()
         self.history: list[Epoch] = []
         self.best_weights: list[NDArray[np.float32]] = []
-        self.images = tf.constant(digits.x_train)
-        self.labels = tf.constant(digits.y_train, tf.int32)
+        self.images, self.labels = tf.constant(images), tf.constant(labels, tf.int32)
         self.train_step = tf.function(self.step, autograph=False)
         with native_stderr_silenced():  # XLA introduces itself at its first use
             distort(self.images[:1], tf.constant([0, 0]), config.distortion)
