@@ -15,7 +15,12 @@ from digit_infer.command import Command, Number, require
 @click.command(cls=Command, no_args_is_help=True)
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="MODEL.keras")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="digits.tflite", show_default=True
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="digits.tflite",
+    show_default=True,
+    help="The model file.",
 )
 @click.option(
     "--quantize",

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.option("--preset", type=click.Choice(list(PRESETS)), default="small", show_default=True)
+@click.option(
+    "--preset", type=click.Choice(list(PRESETS)), default="small", show_default=True, help="Network and its settings."
+)
 @click.option("--data", default="mnist", show_default=True, help="mnist, a folder with sub-folders 0 to 9, or an .npz.")
 @click.option("--epochs", type=click.IntRange(1), help="At most.  [default: the preset's]")
 @click.option(
