@@ -132,8 +132,3 @@ def test_a_teacher_is_learnt_from_and_belongs_to_the_run(digits, tmp_path):
     assert weights_digest(finish(taught).model) != weights_digest(alone.model)
     with pytest.raises(DataError, match="other options or data"):
         Run(CONFIG, digits, tmp_path / "taught").restore_checkpoint()
-
-
-def test_a_network_with_convolutions_can_be_trained_as_a_teacher(digits, tmp_path):
-    config = replace(PRESETS["teacher"], conv=(2, 2), hidden=(8, 8), epochs=1)
-    assert finish(Run(config, digits, tmp_path)).best.epoch == 1

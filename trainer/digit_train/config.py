@@ -38,7 +38,6 @@ class Config:
     distortion: Distortion = Distortion()
     styles: int = 0  # drawn pictures added to the training part: ways of writing that MNIST lacks
     seed: int = 0
-    conv: tuple[int, ...] = ()  # filters of pairs of 3 x 3 convolutions in front, each pair pooled 2 x 2: a teacher's
     distillation: float = 0.9  # weight of the teacher's answers in the loss, where there is a teacher
     temperature: float = 3.0  # of both softmaxes in that part of the loss
 
@@ -50,6 +49,4 @@ PRESETS = {
     "nano": Config(hidden=(64, 48), pool=2, dropout=0.0, epochs=60, patience=20, distortion=MILD),
     "small": Config(hidden=(128, 64), dropout=0.0, epochs=60, patience=20, distortion=MILD),
     "base": Config(hidden=(1000, 500), dropout=0.2, epochs=60, patience=20),
-    # too large for the devices this is for; others learn from it, and digit-export does not take it
-    "teacher": Config(hidden=(128, 64), conv=(16, 32, 64), dropout=0.3, epochs=30, patience=30),
 }

@@ -17,15 +17,6 @@ def build(config: Config) -> keras.Sequential:
     layers = [keras.Input((28, 28), name="pixels"), keras.layers.Rescaling(1 / 255)]
     if config.pool > 1:
         layers += [keras.layers.Reshape((28, 28, 1)), keras.layers.AveragePooling2D(config.pool)]
-    if config.conv:
-        layers.append(keras.layers.Reshape((28, 28, 1)))
-    for filters in config.conv:
-        for _ in range(2):
-            convolution = keras.layers.Conv2D(
-                filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal"
-            )
-            layers += [convolution, keras.layers.BatchNormalization(), keras.layers.ReLU()]
-        layers.append(keras.layers.MaxPooling2D())
     layers.append(keras.layers.Flatten())
     for width in config.hidden:
         layers += [
