@@ -42,11 +42,11 @@ LOSSLESS = {
     "ppm": ("a.ppm", COLOUR_PAGE, {}, COLOUR),
     "webp": ("a.webp", COLOUR_PAGE, {"lossless": True}, COLOUR),
     "opaque rgba": ("a.png", COLOUR_PAGE.convert("RGBA"), {}, COLOUR),
-    "opaque grey with alpha": ("a.png", GREY_PAGE.convert("LA"), {}, np.dstack([GREY] * 3)),
-    "dark on transparent": ("a.png", drawn_with_alpha(20), {}, np.where(np.dstack([MASK] * 3), 20, 255)),
-    "light on transparent": ("a.png", drawn_with_alpha(250), {}, np.where(np.dstack([MASK] * 3), 250, 0)),
-    "grey on transparent": ("a.png", drawn_with_alpha(30).convert("LA"), {}, np.where(np.dstack([MASK] * 3), 30, 255)),
-    "transparent palette": ("a.png", palette_with_transparent_paper(), {}, np.where(np.dstack([MASK] * 3), 20, 255)),
+    "opaque grey with alpha": ("a.png", GREY_PAGE.convert("LA"), {}, GREY),
+    "dark on transparent": ("a.png", drawn_with_alpha(20), {}, np.where(MASK, 20, 255)),
+    "light on transparent": ("a.png", drawn_with_alpha(250), {}, np.where(MASK, 250, 0)),
+    "grey on transparent": ("a.png", drawn_with_alpha(30).convert("LA"), {}, np.where(MASK, 30, 255)),
+    "transparent palette": ("a.png", palette_with_transparent_paper(), {}, np.where(MASK, 20, 255)),
     "16 bits": ("a.png", Image.fromarray(GREY.astype(np.uint16) * 257), {}, GREY),
     "16 bits, tiff": ("a.tif", Image.fromarray(GREY.astype(np.uint16) * 257), {}, GREY),
     "16 bits, big-endian": ("a.tif", Image.fromarray(GREY.astype(">u2") * 257), {}, GREY),
@@ -152,3 +152,10 @@ def test_the_thinnest_pictures_are_read(mode, size, tmp_path):
 def test_a_picture_of_90_megapixels_is_read_without_a_warning(tmp_path):
     Image.new("1", (9500, 9500), 1).save(tmp_path / "a.png")
     assert read_picture(tmp_path / "a.png").min() == 255
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "LA", "1"])
+def test_grey_saved_in_any_mode_comes_back_as_the_same_grey(mode, tmp_path):
+    grey = Image.fromarray(np.where(np.arange(784).reshape(28, 28) % 5 > 2, 255, 0).astype(np.uint8))
+    grey.convert(mode).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png"), np.asarray(grey))

@@ -15,7 +15,6 @@ from digit_infer.errors import ImageError
 
 LONGEST_SIDE = 1024  # pixels; larger pictures are reduced, by the decoder itself where it can (JPEG)
 MAX_MEGAPIXELS = 178
-GREY_MODES = ("1", "L", "P")
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -62,15 +61,15 @@ def decode(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith(("I", "F")):
         return to_eight_bits(reduce(image if image.mode == "F" else image.convert("I")))
     if image.has_transparency_data:
-        return composite(reduce(image.convert("RGBA")))
-    return reduce(image.convert("L" if is_grey(image) else "RGB"))
+        return without_colour(composite(reduce(image.convert("RGBA"))))
+    if image.mode in ("1", "L"):
+        return reduce(image.convert("L"))
+    return without_colour(reduce(image.convert("RGB")))
 
 
-def is_grey(image: Image.Image) -> bool:
-    if image.mode == "P":
-        palette = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
-        return bool((palette == palette[:, :1]).all())
-    return image.mode in ("1", "L")
+def without_colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(h, w, 3) to (h, w) where all pixels are grey: MNIST saved in colour is still MNIST."""
+    return pixels[..., 0] if (pixels == pixels[..., :1]).all() else pixels
 
 
 def reduce(image: Image.Image) -> NDArray[Any]:

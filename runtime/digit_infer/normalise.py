@@ -104,7 +104,8 @@ def to_grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if not len(inked):
         return np.full(picture.shape[:2], paper.mean(), np.uint8)
     direction = np.linalg.eigh(inked.T @ inked)[1][:, -1]
-    direction *= np.sign(direction.sum()) or 1  # light stays light
+    # light stays light; rounded, since the last digits differ from one processor to another
+    direction = np.round(direction * (np.sign(direction.sum()) or 1), 6)
     return np.clip(difference @ direction + paper.mean(), 0, 255).astype(np.uint8).reshape(picture.shape[:2])
 
 
