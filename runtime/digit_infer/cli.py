@@ -47,6 +47,12 @@ DEFAULTS = Options()
     type=click.Choice(RUNTIMES),
     help="Use this one.  [default: the first that works]",
 )
+@click.option(
+    "--debug-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Draw each picture beside what the network saw, and contact sheets.",
+)
 @click.option("--force", is_flag=True, help="Replace the output file.")
 @click.option("--quiet", is_flag=True, help="No summary.")
 @click.option("--selftest", is_flag=True, help="Check the model's golden vectors on this machine, and stop.")
@@ -65,6 +71,7 @@ def main(
     min_confidence: float | None,
     batch_size: int,
     runtime: str | None,
+    debug_dir: Path | None,
     force: bool,
     quiet: bool,
     selftest: bool,
@@ -93,11 +100,13 @@ def main(
     from digit_infer.bundle import read_bundle
     from digit_infer.classifier import Classifier
     from digit_infer.classifier import selftest as run_selftest
+    from digit_infer.debug import DebugFolder
     from digit_infer.engine import find_engine
     from digit_infer.files import written_whole
     from digit_infer.parity import missed_gates, parity_table
-    from digit_infer.pipeline import run
+    from digit_infer.pipeline import Picture, run
     from digit_infer.report import Tally, describe, run_record
+    from digit_infer.row import Row
     from digit_infer.sinks import open_sink
     from digit_infer.sources import at_least_one, find_images
 
@@ -123,8 +132,17 @@ def main(
     options = Options(batch_size, min_confidence, labels == "folders")
     tally = Tally()
     found = at_least_one(find_images(inputs, tally.skip))
+    debug = DebugFolder(debug_dir) if debug_dir else None
     with open_sink(output, force) as write:
-        parity = run(found, classifier, write, options, tally, other)
+
+        def take(picture: Picture, row: Row) -> None:
+            write(row)
+            if debug:
+                debug.add(picture, row)
+
+        parity = run(found, classifier, take, options, tally, other)
+    if debug:
+        debug.write_sheet()
     if output:
         with written_whole(output.with_name(f"{output.name}.run.json")) as temporary:
             temporary.write_text(

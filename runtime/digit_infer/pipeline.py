@@ -64,15 +64,15 @@ def make_row(picture: Picture, probabilities: Probabilities, min_confidence: flo
 def run(
     found: Iterable[Found],
     classifier: Classifier,
-    write: Callable[[Row], object],
+    take: Callable[[Picture, Row], object],
     options: Options,
     tally: Tally,
     against: Classifier | None = None,
 ) -> Parity | None:
     """Run the whole way over all inputs, a batch at a time: every input gets exactly one row, in order.
 
-    Rows go to `write` and into `tally`. `against` classifies the same pictures; returned is the comparison over all
-    that could be read, None where there is none.
+    Each picture and its row go to `take`, the row into `tally`. `against` classifies the same pictures; returned is
+    the comparison over all that could be read, None where there is none.
     """
     min_confidence = classifier.bundle.min_confidence if options.min_confidence is None else options.min_confidence
     pairs, stream = Pairs(), iter(found)
@@ -83,8 +83,8 @@ def run(
             make_row(picture, answer, min_confidence, options.labelled)
             for picture, answer in zip(pictures, probabilities, strict=True)
         ]
-        for row in rows:
-            write(row)
+        for picture, row in zip(pictures, rows, strict=True):
+            take(picture, row)
             tally.add(row)
         if against:
             pairs.add(rows, against.classify(pixels), probabilities)

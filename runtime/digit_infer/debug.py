@@ -1,0 +1,77 @@
+"""What the network saw, beside what it was given: the first thing to look at when an answer is wrong."""
+
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageOps
+
+from digit_infer.decode import read_picture
+from digit_infer.errors import ImageError, OutputError
+from digit_infer.files import written_whole
+from digit_infer.pipeline import Picture
+from digit_infer.row import Row, printable
+
+HALF = 168  # px, side of the original's half and of the network's half: 6 x 28
+CAPTION = 34  # px under both
+SHEET = 5, 8  # cards across and down on a contact sheet
+COLOURS = {"ok": "black", "rejected": "#b36b00", "error": "#c0392b"}
+
+
+class DebugFolder:
+    """A folder that fills with a card for each picture, and with contact sheets of 40 cards each.
+
+    Raises OutputError where the folder holds something already: old cards would pass for new ones.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise OutputError(f"{folder} is not an empty folder; name another for --debug-dir, or empty it")
+        self.folder = folder
+        self.count = 0
+        self.cards: list[Image.Image] = []
+
+    def add(self, picture: Picture, row: Row) -> None:
+        """Write the card of one picture; its number is that of the row."""
+        self.count += 1
+        card = draw_card(picture, row)
+        name = "".join(character if character.isalnum() else "_" for character in Path(row.path).stem)[:60]
+        save(card, self.folder / f"{self.count:06}-{name}.png")
+        self.cards.append(card)
+        if len(self.cards) == SHEET[0] * SHEET[1]:
+            self.write_sheet()
+
+    def write_sheet(self) -> None:
+        """Lay the cards since the last sheet on a new one."""
+        if not self.cards:
+            return
+        across, down = SHEET[0], -(-len(self.cards) // SHEET[0])
+        width, height = self.cards[0].size
+        sheet = Image.new("RGB", (across * (width + 8), down * (height + 8)), "#888888")
+        for place, card in enumerate(self.cards):
+            sheet.paste(card, (place % across * (width + 8) + 4, place // across * (height + 8) + 4))
+        save(sheet, self.folder / f"sheet-{-(-self.count // (SHEET[0] * SHEET[1])):04}.png")
+        self.cards.clear()
+
+
+def draw_card(picture: Picture, row: Row) -> Image.Image:
+    """The original, what the network saw enlarged, and the row's words below: RGB, 336 x 202."""
+    card = Image.new("RGB", (2 * HALF, HALF + CAPTION), "white")
+    try:
+        original = Image.fromarray(read_picture(Path(row.path))).convert("RGB")
+        original = ImageOps.contain(original, (HALF - 2, HALF - 2), Image.Resampling.BOX)
+        card.paste(original, ((HALF - original.width) // 2, (HALF - original.height) // 2))
+        card.paste(Image.fromarray(picture.pixels).resize((HALF, HALF), Image.Resampling.NEAREST), (HALF, 0))
+    except ImageError:
+        pass  # the caption says why there is nothing to see
+    answer = "" if row.digit is None else f"{row.digit}  {100 * (row.confidence or 0):.1f} %, then {row.second}  "
+    truth = "" if row.expected in (None, row.digit) else f"  expected {row.expected}"
+    pen = ImageDraw.Draw(card)
+    pen.text((4, HALF + 3), f"{answer}{row.status} {row.reason}{truth}", fill=COLOURS[row.status], font_size=12)
+    pen.text(
+        (4, HALF + 18), printable(row.path)[-54:].encode("ascii", "replace").decode(), fill="#555555", font_size=11
+    )
+    return card
+
+
+def save(image: Image.Image, path: Path) -> None:
+    with written_whole(path) as temporary:
+        image.save(temporary, format="PNG")
