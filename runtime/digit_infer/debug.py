@@ -65,10 +65,8 @@ def draw_card(picture: Picture, row: Row) -> Image.Image:
     answer = "" if row.digit is None else f"{row.digit}  {100 * (row.confidence or 0):.1f} %, then {row.second}  "
     truth = "" if row.expected in (None, row.digit) else f"  expected {row.expected}"
     pen = ImageDraw.Draw(card)
-    pen.text((4, HALF + 3), f"{answer}{row.status} {row.reason}{truth}", fill=COLOURS[row.status], font_size=12)
-    pen.text(
-        (4, HALF + 18), printable(row.path)[-54:].encode("ascii", "replace").decode(), fill="#555555", font_size=11
-    )
+    pen.text((4, HALF + 3), f"{answer}{row.status} {row.reason}{truth}", fill=COLOURS[row.status])
+    pen.text((4, HALF + 18), printable(row.path)[-54:].encode("ascii", "replace").decode(), fill="#555555")
     return card
 
 

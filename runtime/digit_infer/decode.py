@@ -60,7 +60,7 @@ def decode(image: Image.Image) -> NDArray[np.uint8]:
         raise ImageError(f"{'truncated' if 'truncated' in str(error) else 'damaged'} {image.format}") from error
     if image.mode.startswith(("I", "F")):
         return to_eight_bits(reduce(image if image.mode == "F" else image.convert("I")))
-    if image.has_transparency_data:
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
         return without_colour(composite(reduce(image.convert("RGBA"))))
     if image.mode in ("1", "L"):
         return reduce(image.convert("L"))
