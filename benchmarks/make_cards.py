@@ -1,10 +1,13 @@
 """Write the card beside each shipped model from what its file says: python benchmarks/make_cards.py."""
 
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from digit_infer.bundle import Bundle, read_bundle
 from digit_infer.settings import SHIPPED
+from digit_train.config import PRESETS
 
 
 def main() -> None:
@@ -21,13 +24,12 @@ def card(bundle: Bundle) -> str:
     per_class = ", ".join(f"{digit}: {value:.2%}" for digit, value in enumerate(training["test_accuracy_per_class"]))
     pooled = f"{config['pool']} x {config['pool']} average pooling, " if config["pool"] > 1 else ""
     widths = "-".join(map(str, [784 // config["pool"] ** 2, *config["hidden"], 10]))
-    options = f"--epochs {config['epochs']} --patience {config['patience']} --seed {config['seed']}"
     return f"""# {name}
 
 - File: `{name}.tflite`, {len(bundle.content):,} bytes, of which {contract["flatbuffer"]["bytes"]:,} are the network.
 - SHA-256: `{bundle.sha256}`
 - Network: {pooled}{widths} in Dense layers with batch norm and ReLU, {training["parameters"]:,} parameters in training.
-- Trained by `digit-train --preset {name} {options}`
+- Trained by `{command(name, training)}`
   in {training["seconds"] / 60:.0f} minutes on two CPU cores; the best of {training["epochs"]} epochs by validation
   loss was {training["best_epoch"]}.
 - Data: MNIST with {config["validation"]:,} training pictures held back; SHA-256 over its four arrays
@@ -41,6 +43,18 @@ def card(bundle: Bundle) -> str:
 - Limits: single handwritten digits, upright, one in each picture. It was not trained for print, letters or several
   digits, and answers with a digit whatever it is shown; its probabilities are not calibrated.
 """
+
+
+def command(preset: str, training: dict[str, Any]) -> str:
+    """The command line that trains such a model: the options whose values are not the preset's."""
+    config, default = training["config"], asdict(PRESETS[preset])
+    options = [
+        f" --{name.replace('_', '-')} {config[name]}"
+        for name in ("epochs", "patience", "batch_size", "learning_rate", "dropout", "styles", "seed")
+        if config[name] != default[name]
+    ]
+    teacher = " --teacher runs/base/model.keras" if training["teacher_sha256"] else ""
+    return f"digit-train --preset {preset}{''.join(options)}{teacher}"
 
 
 if __name__ == "__main__":

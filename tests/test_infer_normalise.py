@@ -188,7 +188,7 @@ def test_any_picture_gives_28_by_28_bytes(picture):
     normalised = normalise(picture)
     assert normalised.pixels.shape == (28, 28)
     assert normalised.pixels.dtype == np.uint8
-    assert normalised.reason in ("", "blank")
+    assert normalised.reason in ("", "blank", "several_digits")
 
 
 @settings(max_examples=200, deadline=None)
@@ -204,3 +204,21 @@ def test_any_two_levels_in_any_pattern_give_28_by_28_bytes(shape, ink, paper, se
 def test_large_and_thin_pictures_are_normalised_too(shape):
     picture = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
     assert normalise(picture).pixels.shape == (28, 28)
+
+
+@pytest.mark.parametrize("gap", [1, 4, 12])
+@pytest.mark.parametrize("count", [2, 3])
+def test_digits_side_by_side_are_several(gap, count, sample_pixels):
+    pages = []
+    for start in range(0, 96, count):
+        cut = [pixels[:, np.flatnonzero(pixels.any(0))] for pixels in sample_pixels[start : start + count]]
+        spaced = [np.pad(pixels, ((0, 0), (gap, 0))) for pixels in cut]
+        pages.append(255 - np.pad(np.concatenate(spaced, axis=1), 8))
+    reasons = [normalise(page).reason for page in pages]
+    assert reasons.count("several_digits") >= 0.97 * len(pages)
+
+
+def test_single_digits_broken_or_not_are_never_several(sample_pixels):
+    for pixels in sample_pixels:
+        page = np.asarray(Image.fromarray(255 - pixels).resize((90, 90), Image.Resampling.BICUBIC))
+        assert normalise(page).reason == ""

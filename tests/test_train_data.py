@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from digit_infer.errors import DataError
 from digit_train.data import load, split
@@ -79,6 +80,13 @@ def test_an_unreadable_picture_is_named(samples, tmp_path):
     shutil.copytree(samples / "digits", tmp_path / "digits")
     (tmp_path / "digits" / "3" / "broken.png").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"3/broken\.png: not an image; mend or remove it"):
+        load(str(tmp_path / "digits"))
+
+
+def test_a_picture_without_a_single_digit_is_named(samples, tmp_path):
+    shutil.copytree(samples / "digits", tmp_path / "digits")
+    Image.new("L", (28, 28), 200).save(tmp_path / "digits" / "3" / "empty.png")
+    with pytest.raises(DataError, match=r"3/empty\.png: blank; mend or remove it"):
         load(str(tmp_path / "digits"))
 
 

@@ -31,6 +31,7 @@ class Parameters:
     ink_edge: float = 0.4  # of full ink: where the digit's outline runs
     speck: float = 0.03  # of the main piece's area: smaller pieces are dirt
     near: float = 0.3  # of the main piece's size: pieces further off belong to something else
+    beside: float = 0.5  # likeness to the main piece from which a piece beside it is another digit
     rim_weight: float = 0.3  # of a piece that touches the picture's rim, when the main piece is chosen
     box: int = 20  # px, longest side of the digit in the result
     thinnest: float = 2.4  # px in the box; thinner strokes are thickened to this
@@ -41,7 +42,7 @@ PARAMETERS = Parameters()
 
 @dataclass(frozen=True)
 class Normalised:
-    """pixels: (28, 28), uint8, light on dark. reason: why no digit can be in it, or empty."""
+    """pixels: (28, 28), uint8, light on dark. reason: `blank`, `several_digits`, or empty for one digit."""
 
     pixels: NDArray[np.uint8]
     reason: str = ""
@@ -57,8 +58,14 @@ def normalise(picture: NDArray[np.uint8], p: Parameters = PARAMETERS) -> Normali
     ink = find_ink(to_grey(shrink(picture, p.work_side)), p)
     if ink is None:
         return BLANK
-    digit = separate_digit(ink, p)
-    return BLANK if digit is None else Normalised(centre(scale_into_box(digit, p)))
+    labels, pieces = label(ink > p.ink_edge)
+    if not pieces:
+        return BLANK
+    main = max(pieces, key=lambda piece: piece.area * (p.rim_weight if piece.touches_rim else 1))
+    several = any(likeness_beside(piece, main) > p.beside for piece in pieces)
+    kept = [piece for piece in pieces if piece is main or belongs(piece, main, p)]
+    pixels = centre(scale_into_box(cut_out(ink, labels, kept), p))
+    return Normalised(pixels, "several_digits" if several else "")
 
 
 def is_mnist_like(picture: NDArray[np.uint8]) -> bool:
@@ -160,13 +167,8 @@ def slide(levels: NDArray[np.uint8], half: int, extreme: np.ufunc) -> NDArray[np
     return levels
 
 
-def separate_digit(ink: NDArray[np.float32], p: Parameters) -> NDArray[np.float32] | None:
-    """Keep the main piece of ink and the larger ones near it; cut to them. None where no piece has an outline."""
-    labels, pieces = label(ink > p.ink_edge)
-    if not pieces:
-        return None
-    main = max(pieces, key=lambda piece: piece.area * (p.rim_weight if piece.touches_rim else 1))
-    kept = [piece for piece in pieces if piece is main or belongs(piece, main, p)]
+def cut_out(ink: NDArray[np.float32], labels: NDArray[np.int32], kept: list[Component]) -> NDArray[np.float32]:
+    """The ink of these pieces alone, (h, w) of their common box."""
     outline = Image.fromarray(np.isin(labels, [piece.number for piece in kept]).astype(np.uint8))
     around = np.asarray(outline.filter(ImageFilter.MaxFilter(5)))  # soft edges lie outside the outline
     top, left = min(piece.top for piece in kept), min(piece.left for piece in kept)
@@ -178,6 +180,19 @@ def belongs(piece: Component, main: Component, p: Parameters) -> bool:
     """Whether a piece is a part of the digit: the bar of a broken 5, not a speck, a frame or a neighbour's stroke."""
     apart = max(piece.top - main.bottom, main.top - piece.bottom, piece.left - main.right, main.left - piece.right)
     return not piece.touches_rim and piece.area >= p.speck * main.area and apart <= p.near * main.size
+
+
+def likeness_beside(piece: Component, main: Component) -> float:
+    """How much a piece looks like another digit on the main one's left or right: 0, or up to 1 for the same height.
+
+    Of 6,000 enlarged MNIST training digits none reaches 0.5, of 400 pairs a pixel apart all do.
+    """
+    apart = max(piece.left - main.right, main.left - piece.right)
+    shared = min(piece.bottom, main.bottom) - max(piece.top, main.top)
+    if piece.touches_rim or apart < 0 or shared <= 0:
+        return 0.0
+    heights = piece.bottom - piece.top, main.bottom - main.top
+    return shared / max(heights)  # the ratio of the heights times the share of the lower that lies beside the higher
 
 
 def scale_into_box(ink: NDArray[np.float32], p: Parameters) -> NDArray[np.uint8]:

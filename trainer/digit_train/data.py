@@ -71,11 +71,13 @@ def load_folder(folder: Path) -> Digits:
             find_images([str(folder / str(digit))]) if (folder / str(digit)).is_dir() else ()
         ):
             try:
-                pixels = normalise(read_picture(Path(found.path))).pixels
+                normalised = normalise(read_picture(Path(found.path)))
             except ImageError as error:
                 raise DataError(f"{found.path}: {error}; mend or remove it") from error
+            if normalised.reason:
+                raise DataError(f"{found.path}: {normalised.reason}; mend or remove it")
             part = "test" if number % 6 == 5 else "train"
-            images[part].append(pixels)
+            images[part].append(normalised.pixels)
             labels[part].append(digit)
     for part, values in labels.items():
         check_classes(np.array(values, int), f"{folder}: {part} part")
