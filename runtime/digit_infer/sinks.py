@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TextIO
 
@@ -21,11 +21,11 @@ def csv_sink(stream: TextIO) -> Write:
     plain = csv.writer(stream, lineterminator="\n")
     quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)  # csv leaves a lone \r unquoted
     plain.writerow(field.name for field in fields(Row))
-    return lambda row: (quoted if "\r" in row.path else plain).writerow(asdict(row).values())
+    return lambda row: (quoted if "\r" in row.path else plain).writerow(vars(row).values())
 
 
 def jsonl_sink(stream: TextIO) -> Write:
-    return lambda row: stream.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+    return lambda row: stream.write(json.dumps(vars(row), ensure_ascii=False) + "\n")
 
 
 def table_sink(stream: TextIO) -> Write:
