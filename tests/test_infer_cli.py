@@ -174,7 +174,7 @@ def test_a_worse_model_misses_its_gates_and_every_flip_is_named(worse_model, sam
     wrong = [row for row in csv_rows(output.read_text()) if row["digit"] != row["expected"]]
     assert wrong
     for row in wrong:
-        flip = f"{row['path']}: base {row['expected']}, {worse_model} {row['digit']}, truth {row['expected']}"
+        flip = f"{row['path']}: base {row['expected']}, {worse_model.name} {row['digit']}, truth {row['expected']}"
         assert flip in result.stderr
 
 

@@ -150,7 +150,7 @@ def main(
             )
     note(tally.summary())
     if parity:
-        click.echo(parity_table(parity, str(against), model), err=True)
+        click.echo(parity_table(parity, Path(str(against)).name, Path(model).name), err=True)
     if missed := missed_gates(parity, max_accuracy_drop, min_agreement):
         click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)
         ctx.exit(4)

@@ -94,20 +94,22 @@ def missed_gates(parity: Parity | None, max_accuracy_drop: float | None, min_agr
 
 def parity_table(parity: Parity, reference: str, candidate: str) -> str:
     """The comparison as lines for a terminal."""
-    lines = [f"parity of {candidate} with {reference} over {parity.pictures} pictures"]
+    figures = {
+        "top-1 agreement": f"{100 * parity.agreement:9.3f} %",
+        "largest difference": f"{parity.largest_difference:9.6f} of any probability",
+        "mean difference": f"{parity.mean_difference:9.6f}",
+        "pictures read differently": f"{len(parity.flips):9d}",
+    }
     if parity.accuracy_change is not None and parity.accuracy_change_interval is not None:
         change, low, high = (100 * value for value in (parity.accuracy_change, *parity.accuracy_change_interval))
-        lines += [
-            f"  accuracy, {reference:<16} {100 * (parity.reference_accuracy or 0):9.3f} %",
-            f"  accuracy, {candidate:<16} {100 * (parity.candidate_accuracy or 0):9.3f} %",
-            f"  change                     {change:+9.3f} points, 95 % interval {low:+.3f} to {high:+.3f}",
-        ]
-    lines += [
-        f"  top-1 agreement            {100 * parity.agreement:9.3f} %",
-        f"  largest difference         {parity.largest_difference:9.6f} of any probability",
-        f"  mean difference            {parity.mean_difference:9.6f}",
-        f"  pictures read differently  {len(parity.flips):9d}",
-    ]
+        figures = {
+            f"accuracy, {reference}": f"{100 * (parity.reference_accuracy or 0):9.3f} %",
+            f"accuracy, {candidate}": f"{100 * (parity.candidate_accuracy or 0):9.3f} %",
+            "change": f"{change:+9.3f} points, 95 % interval {low:+.3f} to {high:+.3f}",
+        } | figures
+    width = max(map(len, figures))
+    lines = [f"parity of {candidate} with {reference} over {parity.pictures} pictures"]
+    lines += [f"  {name:<{width}} {figure}" for name, figure in figures.items()]
     for flip in parity.flips:
         truth = "" if flip.expected is None else f", truth {flip.expected}"
         lines.append(
