@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digit_infer.errors import DataError
+from digit_infer.errors import DataError, ModelError
 from digit_train.config import PRESETS
 from digit_train.data import load
 from digit_train.model import weights_digest
@@ -132,3 +132,9 @@ def test_a_teacher_is_learnt_from_and_belongs_to_the_run(digits, tmp_path):
     assert weights_digest(finish(taught).model) != weights_digest(alone.model)
     with pytest.raises(DataError, match="other options or data"):
         Run(CONFIG, digits, tmp_path / "taught").restore_checkpoint()
+
+
+def test_a_teacher_that_is_no_model_is_one_line(digits, tmp_path):
+    (tmp_path / "teacher.keras").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="is not a Keras model"):
+        Run(CONFIG, digits, tmp_path, teacher=tmp_path / "teacher.keras")

@@ -16,10 +16,9 @@ from digit_infer import normalise
 from digit_infer.bundle import parse_bundle, write_bundle
 from digit_infer.classifier import Classifier, Probabilities
 from digit_infer.engine import Engine
-from digit_infer.errors import ModelError
 from digit_infer.parity import Parity, compare
 from digit_train.data import Digits
-from digit_train.model import weights_digest
+from digit_train.model import load_model, weights_digest
 
 
 @dataclass(frozen=True)
@@ -66,15 +65,6 @@ def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Ex
     contract["parity"] = asdict(parity) | {"flips": len(parity.flips)}
     contract["golden"] = {"pictures": len(golden_input), "runtime": f"{engine.name} {engine.version}"}
     return Exported(write_bundle(flatbuffer, contract, (golden_input, classifier.invoke(golden_input))), parity)
-
-
-def load_model(path: Path) -> keras.Sequential:
-    try:
-        return keras.models.load_model(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"{path} is not a Keras model ({str(error).splitlines()[0]}); give the model.keras of digit-train"
-        ) from error
 
 
 def spread(labels: NDArray[np.uint8], per_class: int) -> NDArray[np.intp]:

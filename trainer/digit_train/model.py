@@ -1,9 +1,11 @@
 """The Keras network: raw grey levels in, ten logits out."""
 
 import hashlib
+from pathlib import Path
 
 import keras
 
+from digit_infer.errors import ModelError
 from digit_train.config import Config
 
 
@@ -27,6 +29,15 @@ def build(config: Config) -> keras.Sequential:
         ]
     layers.append(keras.layers.Dense(10, name="logits"))
     return keras.Sequential(layers)
+
+
+def load_model(path: Path) -> keras.Sequential:
+    """Load what digit-train saved. Raises ModelError."""
+    try:
+        return keras.models.load_model(path)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path} is not a Keras model ({reason}); give the model.keras of digit-train") from error
 
 
 def weights_digest(model: keras.Model) -> str:

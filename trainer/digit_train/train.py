@@ -19,7 +19,7 @@ from digit_infer.quiet import native_stderr_silenced
 from digit_train.augment import distort
 from digit_train.config import Config
 from digit_train.data import Digits, split
-from digit_train.model import build, weights_digest
+from digit_train.model import build, load_model, weights_digest
 from digit_train.styles import draw_styles
 
 CHECKPOINT = "checkpoint.npz"
@@ -75,7 +75,7 @@ class Run:
         self.model = build(config)
         if init:
             load_weights(self.model, init)
-        self.teacher: Any = load_model(teacher, "--teacher") if teacher else None
+        self.teacher: Any = load_model(teacher) if teacher else None
         self.averaged = keras.models.clone_model(self.model)
         self.averaged.set_weights(self.model.get_weights())
         self.optimizer = self.make_optimizer()
@@ -224,17 +224,9 @@ def train(run: Run, on_epoch: Callable[[Run, Epoch], None]) -> Trained:
 def load_weights(model: keras.Sequential, path: Path) -> None:
     """Start from the weights of an earlier model of the same architecture."""
     try:
-        model.set_weights(load_model(path, "--init").get_weights())
+        model.set_weights(load_model(path).get_weights())
     except ValueError as error:
         raise DataError(f"--init {path}: not a model of this preset ({str(error).splitlines()[0]})") from error
-
-
-def load_model(path: Path, option: str) -> keras.Sequential:
-    """Load what digit-train saved earlier. Raises DataError that names the option."""
-    try:
-        return keras.models.load_model(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{option} {path}: not a Keras model ({str(error).splitlines()[0]})") from error
 
 
 def write_history(path: Path, history: list[Epoch]) -> None:
