@@ -114,27 +114,6 @@ def test_init_starts_from_the_given_weights(digits, tmp_path):
     assert weights_digest(started.model) == weights_digest(run.model)
     with pytest.raises(DataError, match="not a model of this preset"):
         Run(PRESETS["small"], digits, tmp_path, init=tmp_path / "start.keras")
-
-
-def test_a_teacher_is_learnt_from_and_belongs_to_the_run(digits, tmp_path):
-    alone = finish(Run(CONFIG, digits, tmp_path / "alone"))
-    alone.model.save(tmp_path / "teacher.keras")
-    taught = Run(CONFIG, digits, tmp_path / "taught", teacher=tmp_path / "teacher.keras")
-    logits = np.random.default_rng(0).normal(size=(5, 10)).astype(np.float32)
-    images = digits.x_test[:5]
-    soft, ours = (
-        np.exp(values / 3 - np.log(np.exp(values / 3).sum(1, keepdims=True)))
-        for values in (alone.model(images).numpy(), logits)
-    )
-    assert float(taught.distillation_loss(images, logits)) == pytest.approx(
-        9 * -(soft * np.log(ours)).sum(1).mean(), rel=1e-4
-    )
-    assert weights_digest(finish(taught).model) != weights_digest(alone.model)
-    with pytest.raises(DataError, match="other options or data"):
-        Run(CONFIG, digits, tmp_path / "taught").restore_checkpoint()
-
-
-def test_a_teacher_that_is_no_model_is_one_line(digits, tmp_path):
-    (tmp_path / "teacher.keras").write_bytes(b"nothing")
+    (tmp_path / "start.keras").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="is not a Keras model"):
-        Run(CONFIG, digits, tmp_path, teacher=tmp_path / "teacher.keras")
+        Run(CONFIG, digits, tmp_path, init=tmp_path / "start.keras")

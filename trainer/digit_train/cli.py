@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 @click.option(
     "--init", type=click.Path(exists=True, path_type=Path), metavar="MODEL.keras", help="Start from these weights."
 )
-@click.option(
-    "--teacher", type=click.Path(exists=True, path_type=Path), metavar="MODEL.keras", help="Learn from its answers too."
-)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a run.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="[default: runs/PRESET]")
@@ -50,7 +47,6 @@ def main(
     preset: str,
     data: str,
     init: Path | None,
-    teacher: Path | None,
     resume: bool,
     force: bool,
     out: Path | None,
@@ -78,7 +74,7 @@ def main(
             if (folder / name).exists():
                 raise OutputError(f"{folder} holds a run ({name}): --resume goes on with it, --force starts over")
     config = replace(PRESETS[preset], **{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
-    run = Run(config, load(data), folder, init, teacher)
+    run = Run(config, load(data), folder, init)
     if resume:
         run.restore_checkpoint()
         click.echo(f"going on after epoch {len(run.history)}", err=True)

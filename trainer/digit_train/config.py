@@ -38,8 +38,6 @@ class Config:
     distortion: Distortion = Distortion()
     styles: int = 0  # drawn pictures added to the training part: ways of writing that MNIST lacks
     seed: int = 0
-    distillation: float = 0.9  # weight of the teacher's answers in the loss, where there is a teacher
-    temperature: float = 3.0  # of both softmaxes in that part of the loss
 
 
 # small networks have no room for the strongest distortions: chosen on the validation slice

@@ -56,7 +56,6 @@ def write_metrics(path: Path, run: Run, trained: Trained, read: NDArray[np.int64
         "interrupted": trained.interrupted,
         "seed": run.config.seed,
         "config": asdict(run.config),
-        "teacher_sha256": run.identity()["teacher"],
         "data_sha256": run.digits.digest(),
         "weights_sha256": weights_digest(trained.model),
         "parameters": trained.model.count_params(),

@@ -19,7 +19,7 @@ from digit_infer.quiet import native_stderr_silenced
 from digit_train.augment import distort
 from digit_train.config import Config
 from digit_train.data import Digits, split
-from digit_train.model import build, load_model, weights_digest
+from digit_train.model import build, load_model
 from digit_train.styles import draw_styles
 
 CHECKPOINT = "checkpoint.npz"
@@ -59,9 +59,7 @@ class Trained:
 class Run:
     """One training run: network, optimizer, averaged weights, history, and the checkpoint they live in."""
 
-    def __init__(
-        self, config: Config, digits: Digits, folder: Path, init: Path | None = None, teacher: Path | None = None
-    ) -> None:
+    def __init__(self, config: Config, digits: Digits, folder: Path, init: Path | None = None) -> None:
         tf.config.experimental.enable_op_determinism()
         self.config, self.digits, self.folder = config, digits, folder
         self.train_part, self.val_part = split(len(digits.x_train), config.validation, config.seed)
@@ -75,7 +73,6 @@ class Run:
         self.model = build(config)
         if init:
             load_weights(self.model, init)
-        self.teacher: Any = load_model(teacher) if teacher else None
         self.averaged = keras.models.clone_model(self.model)
         self.averaged.set_weights(self.model.get_weights())
         self.optimizer = self.make_optimizer()
@@ -105,9 +102,6 @@ class Run:
         with tf.GradientTape() as tape:
             logits = self.model(images, training=True)
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
-            if self.teacher:
-                weight = self.config.distillation
-                loss = (1 - weight) * loss + weight * self.distillation_loss(images, logits)
         self.optimizer.apply(tape.gradient(loss, self.model.trainable_variables))
         done = tf.cast(self.optimizer.iterations, tf.float32)
         # averaging over fewer steps at first, or the random initial weights would linger
@@ -116,16 +110,6 @@ class Run:
             average.assign(weight + decay * (average - weight))
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.int32))
         return loss * self.batch, right
-
-    def distillation_loss(self, images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Cross-entropy with the teacher's answers to the same distorted pictures, both softened.
-
-        Hinton et al. 2015, "Distilling the Knowledge in a Neural Network"; the factor keeps the gradients' size.
-        """
-        temperature = self.config.temperature
-        answers = tf.nn.softmax(self.teacher(images, training=False) / temperature)
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True)(answers, logits / temperature)
-        return loss * temperature**2
 
     def train_epoch(self, epoch: int) -> tuple[float, float]:
         """Go once over the training part in an order, with distortions and dropout that follow from seed and epoch."""
@@ -169,8 +153,7 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """What must be the same for a checkpoint to be gone on with."""
         config: dict[str, Any] = json.loads(json.dumps(asdict(self.config)))
-        teacher = weights_digest(self.teacher) if self.teacher else None
-        return {"config": config, "data": self.digits.digest(), "teacher": teacher}
+        return {"config": config, "data": self.digits.digest()}
 
     def save_checkpoint(self) -> None:
         state = {"identity": self.identity(), "history": [asdict(epoch) for epoch in self.history]}
