@@ -51,10 +51,9 @@ def command(preset: str, training: dict[str, Any]) -> str:
     options = [
         f" --{name.replace('_', '-')} {config[name]}"
         for name in ("epochs", "patience", "batch_size", "learning_rate", "dropout", "styles", "seed")
-        if config[name] != default[name]
+        if config.get(name, default[name]) != default[name]
     ]
-    teacher = " --teacher runs/base/model.keras" if training["teacher_sha256"] else ""
-    return f"digit-train --preset {preset}{''.join(options)}{teacher}"
+    return f"digit-train --preset {preset}{''.join(options)}"
 
 
 if __name__ == "__main__":
