@@ -70,7 +70,7 @@ def run_cli():
         command = [sys.executable, "-m", "digit_infer", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         environment = os.environ | {"PYTHONPATH": package} | (env or {})
-        return subprocess.run(command, env=environment, check=False, timeout=20, **(pipes | options))
+        return subprocess.run(command, env=environment, check=False, timeout=60, **(pipes | options))
 
     return run
 

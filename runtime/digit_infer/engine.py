@@ -28,6 +28,7 @@ CANDIDATES = (
     Candidate(RUNTIMES[1], "tflite-runtime", "tflite_runtime.interpreter"),
     Candidate(RUNTIMES[2], "tensorflow", "tensorflow.lite.python.interpreter"),
 )
+PATIENCE = 20  # seconds for a first run, imports included, on the slowest device; torn models can hang for ever
 # Importing is no proof: tflite-runtime 2.14 with numpy 2 imports and then fails, a wheel for another CPU dies.
 PROBE = """
 import importlib, sys
@@ -104,7 +105,11 @@ def try_out(module: str, model: Path) -> str:
     """Run a model once in a process of its own, which a bad build or a bad file may kill; what went wrong, or ''."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", PROBE, module, str(model)], capture_output=True, text=True, check=False, timeout=60
+            [sys.executable, "-c", PROBE, module, str(model)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
         )
     except subprocess.TimeoutExpired:
         return "does not come to an end"
