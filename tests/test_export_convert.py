@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from digit_export.convert import QUANTIZATIONS, convert, equalize, fold
+from digit_export.convert import convert, equalize, fold
+from digit_export.settings import QUANTIZATIONS
 from digit_infer.bundle import parse_bundle
 from digit_infer.classifier import Classifier
 from digit_infer.engine import find_engine

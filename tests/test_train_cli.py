@@ -78,7 +78,7 @@ def test_a_finished_run_is_not_replaced_unless_forced(trained, tiny):
     before = (folder / "model.keras").read_bytes()
     refused = run(*SHORT, "--data", tiny, "--out", folder)
     assert refused.exit_code == 1
-    assert "--resume goes on with it, --force starts over" in refused.stderr
+    assert "holds a finished run: name another --out, or --force starts over" in refused.stderr
     assert (folder / "model.keras").read_bytes() == before
     assert run(*SHORT, "--data", tiny, "--out", folder, "--seed", 1, "--force").exit_code == 0
     assert json.loads((folder / "metrics.json").read_text())["seed"] == 1
@@ -90,9 +90,10 @@ def test_a_finished_run_is_not_replaced_unless_forced(trained, tiny):
         (["--data", "nowhere"], 1, "not 'mnist', a folder or an .npz file"),
         (["--preset", "huge"], 2, "'huge' is not one of"),
         (["--dropout", "1"], 2, "0<=x<1"),
+        (["--learning-rate", "nan"], 2, "is not a number"),
         (["--resume"], 1, "nothing to resume"),
     ],
-    ids=["unknown data", "unknown preset", "dropout of 1", "nothing to resume"],
+    ids=["unknown data", "unknown preset", "dropout of 1", "rate of nan", "nothing to resume"],
 )
 def test_wrong_input_is_one_line(arguments, code, words, tiny, tmp_path):
     data = [] if "--data" in arguments else ["--data", tiny]

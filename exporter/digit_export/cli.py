@@ -1,13 +1,12 @@
 """digit-export: turn a trained network into one checked TFLite file."""
 
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
+from digit_export.settings import QUANTIZATIONS, Quantization, Settings
 from digit_infer import __version__
 from digit_infer.command import Command, Number, require
 
@@ -24,8 +23,8 @@ from digit_infer.command import Command, Number, require
 )
 @click.option(
     "--quantize",
-    type=click.Choice(["int8", "int16x8", "float16", "dynamic", "none"]),
-    default="int8",
+    type=click.Choice(QUANTIZATIONS),
+    default=Settings().quantize,
     show_default=True,
     help="int8 is the smallest and fastest and runs everywhere.",
 )
@@ -39,7 +38,7 @@ def main(
     ctx: click.Context,
     model: Path,
     output: Path,
-    quantize: Any,
+    quantize: Quantization,
     data: str,
     max_accuracy_drop: float | None,
     min_agreement: float | None,
@@ -55,10 +54,10 @@ def main(
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     require("tensorflow", "train")
-    from digit_export.export import Settings, export
+    from digit_export.export import export
     from digit_infer.engine import find_engine
     from digit_infer.errors import OutputError
-    from digit_infer.files import written_whole
+    from digit_infer.files import write_json, written_whole
     from digit_infer.parity import missed_gates, parity_table
     from digit_train.data import load
 
@@ -66,8 +65,7 @@ def main(
         raise OutputError(f"{output} exists; --force replaces it")
     exported = export(model, load(data), find_engine(), Settings(quantize))
     click.echo(parity_table(exported.parity, "float", quantize))
-    with written_whole(output.with_name(f"{output.name}.parity.json")) as temporary:
-        temporary.write_text(json.dumps(asdict(exported.parity), indent=1) + "\n")
+    write_json(output.with_name(f"{output.name}.parity.json"), asdict(exported.parity))
     if missed := missed_gates(exported.parity, max_accuracy_drop, min_agreement):
         output.unlink(missing_ok=True)
         click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)

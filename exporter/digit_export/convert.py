@@ -2,18 +2,17 @@
 
 import warnings
 from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from digit_export.settings import Quantization
 from digit_infer.errors import ModelError
 from digit_infer.quiet import native_stderr_silenced
 
-Quantization = Literal["int8", "int16x8", "float16", "dynamic", "none"]
-QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 Dense = tuple[NDArray[np.float32], NDArray[np.float32]]  # kernel (in, out), bias (out)
 
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 import digit_infer
-from digit_export.convert import Quantization, convert
+from digit_export.convert import convert
+from digit_export.settings import Settings
 from digit_infer import normalise
 from digit_infer.bundle import parse_bundle, write_bundle
 from digit_infer.classifier import Classifier, Probabilities
@@ -19,15 +20,6 @@ from digit_infer.engine import Engine
 from digit_infer.parity import Parity, compare
 from digit_train.data import Digits
 from digit_train.model import load_model, weights_digest
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a model is exported, apart from its weights; pictures are counted per class."""
-
-    quantize: Quantization = "int8"
-    calibration: int = 50
-    golden: int = 2
 
 
 @dataclass(frozen=True)

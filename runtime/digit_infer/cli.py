@@ -1,6 +1,5 @@
 """digit-infer: read pictures of handwritten digits into a table."""
 
-import json
 from pathlib import Path
 
 import click
@@ -102,7 +101,7 @@ def main(
     from digit_infer.classifier import selftest as run_selftest
     from digit_infer.debug import DebugFolder
     from digit_infer.engine import find_engine
-    from digit_infer.files import written_whole
+    from digit_infer.files import write_json
     from digit_infer.parity import missed_gates, parity_table
     from digit_infer.pipeline import Picture, run
     from digit_infer.report import Tally, describe, run_record
@@ -144,10 +143,8 @@ def main(
     if debug:
         debug.write_sheet()
     if output:
-        with written_whole(output.with_name(f"{output.name}.run.json")) as temporary:
-            temporary.write_text(
-                json.dumps(run_record(classifier, list(inputs), options, tally, other, parity), indent=1) + "\n"
-            )
+        record = run_record(classifier, list(inputs), options, tally, other, parity)
+        write_json(output.with_name(f"{output.name}.run.json"), record)
     note(tally.summary())
     if parity:
         click.echo(parity_table(parity, Path(str(against)).name, Path(model).name), err=True)

@@ -1,5 +1,6 @@
 """Reading and writing files whole or not at all."""
 
+import json
 import os
 import zipfile
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     Raises OutputError where the folder cannot be written or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")  # Keras insists on its suffix
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -29,6 +30,12 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # it is gone, or its folder never was one
             temporary.unlink()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value of plain types for people and programs to read."""
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1) + "\n")
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from digit_infer import __version__
-from digit_infer.command import Command, require
+from digit_infer.command import Command, Number, require
 from digit_infer.errors import OutputError
 from digit_train.config import PRESETS
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     "--patience", type=click.IntRange(1), help="Epochs without improvement before stopping.  [default: the preset's]"
 )
 @click.option("--batch-size", type=click.IntRange(1), help="[default: the preset's]")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="At its peak.  [default: the preset's]")
-@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), help="[default: the preset's]")
+@click.option("--learning-rate", type=Number(0, min_open=True), help="At its peak.  [default: the preset's]")
+@click.option("--dropout", type=Number(0, 1, max_open=True), help="[default: the preset's]")
 @click.option("--augment/--no-augment", default=None, help="Distort the training pictures.  [default: augment]")
 @click.option(
     "--styles", type=click.IntRange(0), help="Add so many drawn pictures of styles that MNIST lacks.  [default: 0]"
@@ -70,9 +70,10 @@ def main(
     from digit_train.train import CHECKPOINT, Run, train
 
     if not (resume or force):
-        for name in ("model.keras", CHECKPOINT):
-            if (folder / name).exists():
-                raise OutputError(f"{folder} holds a run ({name}): --resume goes on with it, --force starts over")
+        if (folder / CHECKPOINT).exists():
+            raise OutputError(f"{folder} holds an interrupted run: --resume goes on with it, --force starts over")
+        if (folder / "model.keras").exists():
+            raise OutputError(f"{folder} holds a finished run: name another --out, or --force starts over")
     config = replace(PRESETS[preset], **{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     run = Run(config, load(data), folder, init)
     if resume:

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from digit_infer.decode import read_picture
 from digit_infer.errors import DataError, ImageError, InputError
 from digit_infer.files import read_npz
+from digit_infer.normalise import normalise
+from digit_infer.sources import find_images
 from digit_train.mnist import load_mnist
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
@@ -60,16 +63,12 @@ def load_npz(path: Path) -> Digits:
 
 def load_folder(folder: Path) -> Digits:
     """Read folder/0 to folder/9 with the reader and normaliser that ship; every sixth picture of a class is test."""
-    from digit_infer.decode import read_picture
-    from digit_infer.normalise import normalise
-    from digit_infer.sources import find_images
-
     images: dict[str, list[NDArray[np.uint8]]] = {"train": [], "test": []}
     labels: dict[str, list[int]] = {"train": [], "test": []}
     for digit in range(10):
-        for number, found in enumerate(
-            find_images([str(folder / str(digit))]) if (folder / str(digit)).is_dir() else ()
-        ):
+        if not (folder / str(digit)).is_dir():
+            continue  # `check_classes` names what is missing
+        for number, found in enumerate(find_images([str(folder / str(digit))])):
             try:
                 normalised = normalise(read_picture(Path(found.path)))
             except ImageError as error:

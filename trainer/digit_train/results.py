@@ -1,6 +1,5 @@
 """What a finished run leaves in its folder: model, history, metrics, figures."""
 
-import json
 import platform
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 import digit_infer
-from digit_infer.files import written_whole
+from digit_infer.files import write_json, written_whole
 from digit_infer.report import confusion_matrix
 from digit_train import figures
 from digit_train.model import weights_digest
@@ -21,10 +20,7 @@ from digit_train.train import CHECKPOINT, Run, Trained, write_history
 def write_results(run: Run, trained: Trained) -> None:
     """Write everything into run.folder; the checkpoint goes last, and stays after Ctrl-C."""
     with written_whole(run.folder / "model.keras") as temporary:
-        # Keras insists on the suffix
-        named = temporary.with_suffix(".keras")
-        trained.model.save(named)
-        named.replace(temporary)
+        trained.model.save(temporary)
     write_history(run.folder / "history.csv", trained.history)
     read = predict(trained.model, run.digits.x_test)
     write_metrics(run.folder / "metrics.json", run, trained, read)
@@ -68,5 +64,4 @@ def write_metrics(path: Path, run: Run, trained: Trained, read: NDArray[np.int64
             "keras": keras.__version__,
         },
     }
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(metrics, indent=1) + "\n")
+    write_json(path, metrics)
