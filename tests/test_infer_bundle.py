@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from digit_infer.errors import ModelError
 
 FLATBUFFER = b"\x1c\0\0\0TFL3" + bytes(range(256)) * 4
 CONTRACT = {
-    "normaliser": {"version": normalise.VERSION},
+    "normaliser": {"version": normalise.VERSION, "parameters": asdict(normalise.PARAMETERS)},
     "reject": {"min_confidence": 0.25},
     "trained": {"preset": "nano", "accuracy": 0.98},
 }
@@ -110,6 +111,12 @@ def test_another_normaliser_version_is_refused_and_named():
     assert "normaliser 99" in reason
     assert f"has {normalise.VERSION}" in reason
     assert "export it again" in reason
+
+
+def test_other_parameters_of_the_normaliser_are_refused():
+    parameters = asdict(normalise.PARAMETERS) | {"box": 19}
+    changed = CONTRACT | {"normaliser": {"version": normalise.VERSION, "parameters": parameters}}
+    assert "other parameters; export it again" in refusal(written(changed))
 
 
 @pytest.mark.parametrize("place", [9, 100, len(FLATBUFFER) - 1])

@@ -1,4 +1,4 @@
-"""Labelling of connected pieces agrees with a flood fill."""
+"""The connected pieces found agree with a flood fill."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from digit_infer.components import label
+from digit_infer.components import find_pieces, only
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24)))
 SPIRAL = """
@@ -56,16 +56,14 @@ def described(piece, height, width):
 
 
 def assert_like_flood_fill(mask):
-    labels, pieces = label(mask)
-    assert labels.shape == mask.shape
-    assert labels.dtype == np.int32
-    assert [piece.number for piece in pieces] == list(range(1, len(pieces) + 1))
-    np.testing.assert_array_equal(labels > 0, mask)
-    found = {frozenset(map(tuple, np.argwhere(labels == piece.number).tolist())): piece for piece in pieces}
+    (pieces,) = find_pieces(mask[None])
+    numbers = range(len(pieces.area))
+    found = {
+        frozenset(map(tuple, np.argwhere(only(mask, pieces, np.array(numbers) == i)).tolist())): i for i in numbers
+    }
     assert set(found) == {frozenset(piece) for piece in flood_fill(mask)}
-    for pixels, piece in found.items():
-        bounds = piece.area, piece.top, piece.left, piece.bottom, piece.right, piece.touches_rim
-        assert bounds == described(pixels, *mask.shape)
+    for pixels, i in found.items():
+        assert tuple(values[i] for values in pieces[:6]) == described(pixels, *mask.shape)
 
 
 @pytest.mark.parametrize("drawing", DRAWN.values(), ids=DRAWN)
@@ -91,6 +89,17 @@ def test_a_mask_that_is_not_contiguous_is_labelled_too():
 def test_pieces_are_numbered_by_their_first_pixel_whatever_comes_later():
     mask = np.zeros((5, 9), bool)
     mask[1:3, 1:3] = mask[2:5, 6:8] = True
-    _, (first, second) = label(mask)
-    assert (first.area, first.size, first.touches_rim) == (4, 2, False)
-    assert (second.area, second.size, second.touches_rim) == (6, 3, True)
+    (pieces,) = find_pieces(mask[None])
+    assert pieces.area.tolist() == [4, 6]
+    assert pieces.size.tolist() == [2, 3]
+    assert pieces.touches_rim.tolist() == [False, True]
+
+
+@settings(max_examples=100, deadline=None)
+@given(arrays(bool, st.tuples(st.integers(1, 5), st.integers(1, 12), st.integers(1, 12))))
+def test_masks_are_labelled_together_as_they_are_alone(masks):
+    together = find_pieces(masks)
+    assert len(together) == len(masks)
+    for mask, pieces in zip(masks, together, strict=True):
+        for ours, alone in zip(pieces, find_pieces(mask[None])[0], strict=True):
+            np.testing.assert_array_equal(ours, alone)

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw, ImageFilter
 
 from digit_infer.decode import read_picture
-from digit_infer.normalise import MIDDLE, centre_of_mass, normalise, stroke_width
+from digit_infer.normalise import MIDDLE, normalise, normalise_all, stroke_width
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 SIZES = st.one_of(SHAPES, SHAPES.map(lambda shape: (*shape, 3)))
@@ -65,6 +65,10 @@ VARIANTS = {
     "blurred": lambda digit: mixed(stroke(digit, ImageFilter.GaussianBlur(4)), 20, 245),
     "dark edge of a scan": lambda digit: np.hstack([np.full((240, 14), 30, np.uint8), small_in_the_middle(digit)]),
     "a neighbour's stroke": lambda digit: np.hstack([small_in_the_middle(digit), np.full((240, 9), 30, np.uint8)]),
+    "in a printed box": lambda digit: boxed(mixed(ink(digit), 20, 245), (12, 12, 187, 187), 3),
+    "in a bold box": lambda digit: boxed(mixed(ink(digit), 20, 245), (12, 12, 187, 187), 9),
+    "cut out along its box": lambda digit: boxed(mixed(ink(digit), 20, 245), (0, 0, 199, 199), 4),
+    "between ruled lines": lambda digit: boxed(mixed(ink(digit), 20, 245), (-9, 12, 209, 187), 2),
     "specks of dirt": lambda digit: speckled(mixed(ink(digit), 20, 245)),
 }
 BLANK_PAGES = {
@@ -84,6 +88,12 @@ BLANK_PAGES = {
 
 def small_in_the_middle(digit):
     return mixed(ink(digit, 90, (160, 240), (35, 75)), 20, 245)
+
+
+def boxed(picture, corners, width):
+    page = Image.fromarray(picture)
+    ImageDraw.Draw(page).rectangle(corners, outline=60, width=width)
+    return np.asarray(page)
 
 
 def speckled(picture):
@@ -122,7 +132,8 @@ def test_the_digit_lies_in_its_box_with_its_mass_in_the_middle(change, sample_pi
         pixels = normalise(VARIANTS[change](digit)).pixels
         rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
         assert 19 <= max(np.ptp(rows), np.ptp(columns)) + 1 <= 20
-        assert all(abs(mass - MIDDLE) <= 1 for mass in centre_of_mass(pixels))
+        for sums in (pixels.sum(1), pixels.sum(0)):
+            assert abs(sums @ np.arange(28) / sums.sum() - MIDDLE) <= 1
 
 
 def test_ink_is_light_and_full_on_a_ground_of_zero(sample_pixels):
@@ -149,15 +160,18 @@ def test_thin_strokes_are_thickened(width, classifier):
     page = Image.new("L", (150, 200), 240)
     ImageDraw.Draw(page).line([(40, 40), (110, 40), (70, 160)], fill=20, width=width)
     pixels = normalise(np.asarray(page)).pixels
-    assert 1.7 <= stroke_width(pixels / np.float32(255)) <= 3.5
+    assert 1.7 <= stroke_width(pixels) <= 3.5
     assert classifier.classify(pixels[None]).argmax() == 7
 
 
 def test_a_result_depends_on_its_own_picture_alone(sample_pixels):
-    pictures = [VARIANTS["shaded and noisy paper"](digit) for digit in sample_pixels[::20]]
-    forwards = [normalise(picture).pixels for picture in pictures]
-    backwards = [normalise(picture).pixels for picture in reversed(pictures)]
-    np.testing.assert_array_equal(forwards, backwards[::-1])
+    pages = [change(digit) for change in VARIANTS.values() for digit in sample_pixels[:3]] + list(BLANK_PAGES.values())
+    pages += list(sample_pixels[:3])
+    together = normalise_all(pages[::-1])[::-1]
+    for page, one in zip(pages, together, strict=True):
+        alone = normalise(page)
+        assert alone.reason == one.reason
+        np.testing.assert_array_equal(alone.pixels, one.pixels)
 
 
 def test_the_picture_given_is_left_alone(sample_pixels):
@@ -188,7 +202,7 @@ def test_any_picture_gives_28_by_28_bytes(picture):
     normalised = normalise(picture)
     assert normalised.pixels.shape == (28, 28)
     assert normalised.pixels.dtype == np.uint8
-    assert normalised.reason in ("", "blank", "several_digits")
+    assert normalised.reason in ("", "blank", "several_digits", "not_a_digit")
 
 
 @settings(max_examples=200, deadline=None)
@@ -222,3 +236,18 @@ def test_single_digits_broken_or_not_are_never_several(sample_pixels):
     for pixels in sample_pixels:
         page = np.asarray(Image.fromarray(255 - pixels).resize((90, 90), Image.Resampling.BICUBIC))
         assert normalise(page).reason == ""
+
+
+def test_a_slashed_zero_is_no_frame_around_its_slash(classifier):
+    page = Image.new("L", (200, 200), 240)
+    ImageDraw.Draw(page).ellipse((50, 20, 150, 180), outline=20, width=9)
+    ImageDraw.Draw(page).line((85, 120, 115, 80), fill=20, width=9)
+    assert classifier.classify(normalise(np.asarray(page)).pixels[None]).argmax() == 0
+
+
+@pytest.mark.parametrize("fineness", [6, 8])
+def test_ink_all_over_the_place_is_not_a_digit(fineness):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 200)).astype(np.uint8))
+    clouds = np.asarray(noise.filter(ImageFilter.GaussianBlur(fineness)), float)
+    levels = (255 * (clouds - clouds.min()) / np.ptp(clouds)).astype(np.uint8)
+    assert normalise(levels).reason in ("not_a_digit", "several_digits")

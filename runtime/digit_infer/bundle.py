@@ -5,8 +5,7 @@ import io
 import json
 import zipfile
 import zlib
-from dataclasses import dataclass, field
-from importlib import resources
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from digit_infer import normalise
 from digit_infer.errors import ModelError
-from digit_infer.settings import SHIPPED
+from digit_infer.settings import MODELS, SHIPPED
 
 FORMAT = 1
 DIGITS = tuple("0123456789")
@@ -51,7 +50,7 @@ class Bundle:
 
     @property
     def min_confidence(self) -> float:
-        """Below it a picture is rejected as `low_confidence`, unless the user says otherwise."""
+        """Below it a picture is rejected as `low_confidence` or `not_a_digit`, unless the user says otherwise."""
         return float(self.contract.get("reject", {}).get("min_confidence", 0.0))
 
 
@@ -59,9 +58,8 @@ def read_bundle(model: str) -> Bundle:
     """Read a shipped model by name, or a file. Raises ModelError where this version cannot use it."""
     try:
         if model in SHIPPED:
-            content = resources.files("digit_infer").joinpath("models", f"{model}.tflite").read_bytes()
-        else:
-            content = Path(model).read_bytes()
+            return parse_bundle(model, (MODELS / f"{model}.tflite").read_bytes())
+        content = Path(model).read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read model {model}: {error.strerror}; shipped are {', '.join(SHIPPED)}") from error
     return parse_bundle(model, content)
@@ -112,6 +110,8 @@ def check_contract(name: str, contract: dict[str, Any]) -> None:
             f"{name} was made for normaliser {contract['normaliser']['version']}, this digit-infer has "
             f"{normalise.VERSION}; export it again with this version of digit-edge"
         )
+    if contract["normaliser"]["parameters"] != asdict(normalise.PARAMETERS):
+        raise ModelError(f"{name} was made for a normaliser with other parameters; export it again")
 
 
 def write_bundle(flatbuffer: bytes, contract: dict[str, Any], golden: tuple[NDArray[Any], NDArray[Any]]) -> bytes:

@@ -1,69 +1,94 @@
 """Connected pieces of a mask; scipy and OpenCV have this too, at 60 MB and more on a Raspberry Pi."""
 
-from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+Numbers = NDArray[np.intp]
 
-@dataclass(frozen=True)
-class Component:
-    """One 8-connected piece; bounds in pixels, bottom and right exclusive."""
 
-    number: int  # its value in the label image
-    area: int
-    top: int
-    left: int
-    bottom: int
-    right: int
-    touches_rim: bool
+class Pieces(NamedTuple):
+    """The 8-connected pieces of a mask by their first pixels; bounds in pixels, bottom and right exclusive.
+
+    Each array is (pieces,) but the last two, which tell of each run of set pixels to which piece it belongs and how
+    long it is.
+    """
+
+    area: Numbers
+    top: Numbers
+    left: Numbers
+    bottom: Numbers
+    right: Numbers
+    touches_rim: NDArray[np.bool_]
+    piece_of_run: Numbers
+    run_length: Numbers
 
     @property
-    def size(self) -> int:
-        return max(self.bottom - self.top, self.right - self.left)
+    def size(self) -> Numbers:
+        return np.maximum(self.bottom - self.top, self.right - self.left)
 
 
-def label(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[Component]]:
-    """Number the 8-connected pieces of (h, w), bool: the label image, 0 outside, and the pieces by number from 1.
+def find_pieces(masks: NDArray[np.bool_]) -> list[Pieces]:
+    """Find the 8-connected pieces of each of (n, h, w), bool.
 
     Runs of set pixels are joined by union-find, row after row (the run-based method of He et al. 2008).
     """
-    height, width = mask.shape
-    edges = np.flatnonzero(np.diff(np.pad(mask, ((0, 0), (1, 1))).view(np.int8).ravel()))
-    starts, ends = edges[::2] + 1, edges[1::2] + 1  # in a picture with two more columns
-    rows, first = np.divmod(starts, width + 2)
-    last = ends - rows * (width + 2)
-    parents = join_runs(rows.tolist(), first.tolist(), last.tolist())
-    roots = np.array([find_root(parents, run) for run in range(len(parents))], np.intp)
-    numbers = np.unique(roots, return_inverse=True)[1].reshape(-1) + 1
-    labels = np.zeros(height * width, np.int32)
-    labels[mask.ravel()] = np.repeat(numbers, ends - starts)
-    pieces = []
-    for number in range(1, int(numbers.max(initial=0)) + 1):
-        runs = numbers == number
-        top, bottom = int(rows[runs].min()), int(rows[runs].max()) + 1
-        left, right = int(first[runs].min()) - 1, int(last[runs].max()) - 1
-        touches = top == 0 or left == 0 or bottom == height or right == width
-        pieces.append(Component(number, int((last - first)[runs].sum()), top, left, bottom, right, touches))
-    return labels.reshape(height, width), pieces
+    count, height, width = masks.shape
+    tall, wide = height + 1, width + 2  # an empty row parts one mask from the next, an empty column each row's ends
+    padded = np.zeros((count, tall, wide), bool)
+    padded[:, :height, 1:-1] = masks
+    flat = padded.reshape(-1).view(np.int8)
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    starts, ends = edges[::2], edges[1::2]
+    # in the row below, a run touches this one where it starts no later than this ends, and the other way round
+    piece_of_run = join_runs(ends.searchsorted(starts + wide), starts.searchsorted(ends + wide, "right"))
+    order = piece_of_run.argsort(kind="stable")
+    first_runs = np.flatnonzero(np.diff(piece_of_run[order], prepend=-1))
+
+    def extreme(reduce: np.ufunc, values: Numbers) -> Numbers:
+        return reduce.reduceat(values[order], first_runs) if len(first_runs) else first_runs
+
+    length, rows = ends - starts, starts // wide
+    columns = starts - rows * wide - 1
+    mask, top = np.divmod(extreme(np.minimum, rows), tall)
+    bottom = extreme(np.maximum, rows) + 1 - mask * tall
+    left, right = extreme(np.minimum, columns), extreme(np.maximum, columns + length)
+    touches_rim = (top == 0) | (left == 0) | (bottom == height) | (right == width)
+    area = extreme(np.add, length)
+    pieces_until = mask.searchsorted(np.arange(count + 1))
+    runs_until = rows.searchsorted(np.arange(count + 1) * tall)
+    found = []
+    for (start, end), (first, last) in zip(pairwise(pieces_until.tolist()), pairwise(runs_until.tolist()), strict=True):
+        one, runs = slice(start, end), slice(first, last)
+        bounds = top[one], left[one], bottom[one], right[one]
+        found.append(Pieces(area[one], *bounds, touches_rim[one], piece_of_run[runs] - start, length[runs]))
+    return found
 
 
-def join_runs(rows: list[int], first: list[int], last: list[int]) -> list[int]:
-    """A union-find forest over runs: those of neighbouring rows that touch, corners included, share a root."""
-    parents = list(range(len(rows)))
-    above = 0
-    for run, row in enumerate(rows):
-        while rows[above] < row - 1 or (rows[above] == row - 1 and last[above] < first[run]):
-            above += 1
-        touching = above
-        while rows[touching] == row - 1 and first[touching] <= last[run]:
-            parents[find_root(parents, touching)] = find_root(parents, run)
-            touching += 1
-    return parents
+def only(mask: NDArray[np.bool_], pieces: Pieces, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask, (h, w), without the pieces that are not `kept`, (pieces,)."""
+    if kept.all():
+        return mask
+    chosen = mask.copy()
+    chosen[mask] = np.repeat(kept[pieces.piece_of_run], pieces.run_length)
+    return chosen
 
 
-def find_root(parents: list[int], run: int) -> int:
-    while parents[run] != run:
-        parents[run] = parents[parents[run]]
-        run = parents[run]
-    return run
+def join_runs(first: Numbers, last: Numbers) -> Numbers:
+    """Number the pieces by run: run i touches the runs first[i] to last[i] - 1 of the row below."""
+    parents = list(range(len(first)))
+    for run, (start, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
+        for other in range(start, end):
+            above, below = run, other
+            while parents[above] != above:
+                above = parents[above]
+            while parents[below] != below:
+                below = parents[below]
+            parents[max(above, below)] = min(above, below)
+    roots = np.array(parents, np.intp)
+    while (roots != (roots := roots[roots])).any():
+        pass
+    is_root = roots == np.arange(len(roots))
+    return (is_root.cumsum() - 1)[roots]

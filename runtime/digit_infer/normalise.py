@@ -1,20 +1,29 @@
 """Bring a picture of any size, colour and polarity to what the network was trained on.
 
 MNIST's own recipe (LeCun et al. 1998: 20-px box, centre of mass in 28 x 28) behind what real pictures need first:
-colour reduced to ink, paper and shadow removed, the digit separated from what lies around it.
+colour reduced to ink, paper and shadow removed, the digit separated from what lies around it. All in whole numbers
+and exact float operations, so that every machine gives the same bytes.
 """
 
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from digit_infer.components import Component, label
+from digit_infer.components import Pieces, find_pieces, only
 
-VERSION = 1
+VERSION = 2
 SIDE = 28
 MIDDLE = 14  # where MNIST puts the centre of mass, to the nearest whole pixel; 0 is the first pixel's middle
+Levels = NDArray[np.uint8]
+Member = TypeVar("Member")
+AT_ONCE = 2**18  # pixels worked on together: enough to share numpy's overhead, little enough to stay in the cache
+ALL_LEVELS = np.arange(256)
 
 
 @dataclass(frozen=True)
@@ -26,13 +35,18 @@ class Parameters:
     paper_window: float = 0.4  # of that side; wider than any stroke, or thick markers come out hollow
     faintest_ink: float = 12.0  # grey levels between ink and paper below which a picture is blank
     faintest_over_grain: float = 14.0  # the same, in standard deviations of the paper's grain
+    jump: float = 0.2  # of the darkest ink, along the rim within two pixels: where ink reaches it
     ink_from: float = 0.15  # of the darkest ink: where ink begins
     ink_full: float = 0.75  # of the darkest ink: where it counts as full
     ink_edge: float = 0.4  # of full ink: where the digit's outline runs
     speck: float = 0.03  # of the main piece's area: smaller pieces are dirt
     near: float = 0.3  # of the main piece's size: pieces further off belong to something else
     beside: float = 0.5  # likeness to the main piece from which a piece beside it is another digit
-    rim_weight: float = 0.3  # of a piece that touches the picture's rim, when the main piece is chosen
+    rim_weight: float = 0.1  # of a piece that touches the picture's rim, when the main piece is chosen
+    frame: float = 0.08  # of the picture's shorter side: how wide a frame around the rim is cut off
+    frame_rim: float = 0.15  # of a piece's box on each side: a piece with all its ink there, around another, is a frame
+    enclosed: float = 0.25  # of a frame's size: what is at least as large may be the digit in it
+    edges: int = 2  # at most so many pieces that touch the rim are not counted as ink all over the place
     box: int = 20  # px, longest side of the digit in the result
     thinnest: float = 2.4  # px in the box; thinner strokes are thickened to this
 
@@ -42,50 +56,82 @@ PARAMETERS = Parameters()
 
 @dataclass(frozen=True)
 class Normalised:
-    """pixels: (28, 28), uint8, light on dark. reason: `blank`, `several_digits`, or empty for one digit."""
+    """pixels: (28, 28), uint8, light on dark. reason: `blank`, `several_digits`, `not_a_digit`, or empty."""
 
-    pixels: NDArray[np.uint8]
+    pixels: Levels
     reason: str = ""
 
 
 BLANK = Normalised(np.zeros((SIDE, SIDE), np.uint8), "blank")
 
 
-def normalise(picture: NDArray[np.uint8], p: Parameters = PARAMETERS) -> Normalised:
-    """Normalise one picture, (h, w) or (h, w, 3), uint8, upright, either polarity. MNIST-like ones are untouched."""
-    if is_mnist_like(picture):
-        return Normalised(picture)
-    ink = find_ink(to_grey(shrink(picture, p.work_side)), p)
-    if ink is None:
+def normalise_all(pictures: Sequence[Levels], p: Parameters = PARAMETERS) -> list[Normalised]:
+    """Normalise pictures, each (h, w) or (h, w, 3), uint8, upright, either polarity. MNIST-like ones are untouched.
+
+    Those of one size share their work; each result depends on its own picture alone.
+    """
+    results: dict[int, Normalised] = {}
+    sized = [i for i, picture in enumerate(pictures) if picture.shape == (SIDE, SIDE)]
+    if sized:
+        like = are_mnist_like(np.stack([pictures[i] for i in sized]))
+        results = {i: Normalised(pictures[i]) for i in compress(sized, like)}
+    by_shape: dict[tuple[int, ...], list[tuple[int, Levels]]] = defaultdict(list)
+    for i, picture in enumerate(pictures):
+        if i not in results:
+            grey = to_grey(shrink(picture, p.work_side))
+            by_shape[grey.shape].append((i, grey))
+    for shape, group in by_shape.items():
+        for part in batched(group, max(1, AT_ONCE // (shape[0] * shape[1]))):
+            results |= zip([i for i, _ in part], find_digits(np.stack([grey for _, grey in part]), p), strict=True)
+    return [results[i] for i in range(len(pictures))]
+
+
+def batched(members: list[Member], size: int) -> Iterator[list[Member]]:
+    return (members[i : i + size] for i in range(0, len(members), size))
+
+
+def normalise(picture: Levels, p: Parameters = PARAMETERS) -> Normalised:
+    """As `normalise_all`, for one picture."""
+    return normalise_all([picture], p)[0]
+
+
+def are_mnist_like(pictures: Levels) -> NDArray[np.bool_]:
+    """Which of (n, 28, 28) are as all of MNIST: (n,). Dark rim, digit in a 20-px box, centre of mass in the middle."""
+    across, down = pictures.sum(1, dtype=np.uint16), pictures.sum(2, dtype=np.uint16)
+    total = np.maximum(down.sum(1, dtype=np.int32), 1)
+    like = pictures.reshape(len(pictures), -1).max(1) >= 250
+    sizes = []
+    for sums in (across, down):
+        inked = sums > 0
+        sizes.append(SIDE - inked[:, ::-1].argmax(1) - inked.argmax(1))
+        like &= np.abs(sums @ np.arange(SIDE) - MIDDLE * total) <= 0.53 * total
+    longest = np.maximum(*sizes)
+    return like & (longest >= 19) & (longest <= 20)
+
+
+def find_digits(greys: Levels, p: Parameters) -> list[Normalised]:
+    """Normalise pictures of one size, (n, h, w), the whole way."""
+    depth = round(min(greys.shape[1:]) * p.frame)
+    framed = have_frame(greys, depth, p)
+    results = np.empty(len(greys), object)
+    for chosen, inner in ((~framed, slice(None)), (framed, slice(depth, -depth))):
+        if chosen.any():
+            inks = find_ink(greys[chosen, inner, inner], p)
+            masks = inks > round(p.ink_edge * 255)
+            found = zip(inks, masks, find_pieces(masks), strict=True)
+            results[chosen] = [find_digit(ink, mask, pieces, p) for ink, mask, pieces in found]
+    return results.tolist()
+
+
+def find_digit(ink: Levels, mask: NDArray[np.bool_], pieces: Pieces, p: Parameters) -> Normalised:
+    """Normalise one picture's ink, (h, w), whose `pieces` are those of the `mask` of its strokes."""
+    if not len(pieces.area):
         return BLANK
-    labels, pieces = label(ink > p.ink_edge)
-    if not pieces:
-        return BLANK
-    main = max(pieces, key=lambda piece: piece.area * (p.rim_weight if piece.touches_rim else 1))
-    several = any(likeness_beside(piece, main) > p.beside for piece in pieces)
-    kept = [piece for piece in pieces if piece is main or belongs(piece, main, p)]
-    pixels = centre(scale_into_box(cut_out(ink, labels, kept), p))
-    return Normalised(pixels, "several_digits" if several else "")
+    kept, reason = choose(mask, pieces, p)
+    return Normalised(centre(scale_into_box(cut_out(ink, mask, pieces, kept), p)), reason)
 
 
-def is_mnist_like(picture: NDArray[np.uint8]) -> bool:
-    """Whether it is as all 70,000 MNIST pictures are: dark rim, digit in a 20-px box, centre of mass in the middle."""
-    if picture.shape != (SIDE, SIDE) or picture.max() < 250:
-        return False
-    rows, columns = np.flatnonzero(picture.any(1)), np.flatnonzero(picture.any(0))
-    if not 19 <= max(np.ptp(rows), np.ptp(columns)) + 1 <= 20:
-        return False
-    return all(abs(mass - MIDDLE) <= 0.53 for mass in centre_of_mass(picture))
-
-
-def centre_of_mass(levels: NDArray[np.uint8]) -> tuple[float, float]:
-    """Row and column, in pixels, 0 being the middle of the first pixel."""
-    across, down = levels.sum(0, dtype=np.int64), levels.sum(1, dtype=np.int64)
-    total = int(down.sum())
-    return float(down @ np.arange(len(down)) / total), float(across @ np.arange(len(across)) / total)
-
-
-def shrink(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def shrink(picture: Levels, side: int) -> Levels:
     """Average down until the longest side is `side`; smaller pictures stay as they are."""
     height, width = picture.shape[:2]
     scale = side / max(height, width)
@@ -95,65 +141,119 @@ def shrink(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
 
 
-def rim(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The outermost pixels in a row: what most surely is paper."""
-    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+def rim(greys: Levels) -> Levels:
+    """The outermost pixels of each of (n, h, w), sorted by level, (n, pixels): what most surely is paper."""
+    return np.sort(np.concatenate([greys[:, 0], greys[:, -1], greys[:, :, 0], greys[:, :, -1]], axis=1))
 
 
-def to_grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def to_grey(picture: Levels) -> Levels:
     """Project colours on the line from paper to ink, so that grey on orange keeps the contrast that luminance loses."""
     if picture.ndim == 2:
         return picture
-    paper = np.median(rim(picture), axis=0)
-    difference = picture.reshape(-1, 3) - paper
-    distance = np.abs(difference).max(1)
-    inked = difference[distance >= max(8, np.percentile(distance, 98) / 2)]
-    if not len(inked):
-        return np.full(picture.shape[:2], paper.mean(), np.uint8)
-    direction = np.linalg.eigh(inked.T @ inked)[1][:, -1]
-    # light stays light; rounded, since the last digits differ from one processor to another
-    direction = np.round(direction * (np.sign(direction.sum()) or 1), 6)
-    return np.clip(difference @ direction + paper.mean(), 0, 255).astype(np.uint8).reshape(picture.shape[:2])
+    edge = rim(picture.transpose(2, 0, 1))
+    paper = edge[:, edge.shape[1] // 2].astype(np.int32)
+    red, green, blue = (picture[..., channel] - paper[channel] for channel in range(3))
+    distance = np.maximum(np.maximum(np.abs(red), np.abs(green)), np.abs(blue)).astype(np.uint8)
+    inked = distance >= max(8, int(strongest(counts(distance[None]), 50)[0]) // 2)
+    colours = np.stack([red[inked], green[inked], blue[inked]]).astype(np.float64)
+    direction = np.linalg.eigh(colours @ colours.T)[1][:, -1]
+    # in whole steps, since the last digits differ from one processor to another; light stays light
+    steps = np.rint(direction * 1024).astype(np.int32)
+    steps *= np.sign(steps.sum() or steps[np.flatnonzero(steps)[0]])
+    projected = (red * steps[0] + green * steps[1] + blue * steps[2] >> 10) + paper.sum() // 3
+    return projected.clip(0, 255).astype(np.uint8)
 
 
-def find_ink(grey: NDArray[np.uint8], p: Parameters) -> NDArray[np.float32] | None:
-    """How much ink lies on each pixel, 0-1, (h, w); None where there is nothing but paper.
+def have_frame(greys: Levels, depth: int, p: Parameters) -> NDArray[np.bool_]:
+    """Which of (n, h, w) have a frame around the rim, as where a form's cell was cut out along its lines: (n,)."""
+    if not depth:
+        return np.zeros(len(greys), bool)
+    inner, innermost = (greys[:, d:-d, d:-d] for d in (depth, 2 * depth))
+    inside = np.sort(np.concatenate([rim(inner), rim(innermost)], axis=1))
+    low, paper, high = quartiles(inside)
+    frame_low, frame, frame_high = quartiles(rim(greys))
+    contrast = np.abs(frame - paper)
+    return (contrast > p.faintest_ink) & (4 * np.maximum(high - low, frame_high - frame_low) < contrast)
+
+
+def quartiles(rows: Levels) -> NDArray[np.int32]:
+    """The first quartile, median and third of each row of (n, sorted): (3, n)."""
+    return rows[:, [rows.shape[1] * quarter // 4 for quarter in (1, 2, 3)]].T.astype(np.int32)
+
+
+def find_ink(greys: Levels, p: Parameters) -> Levels:
+    """How much ink lies on each pixel of (n, h, w), 0-255; nothing where there is only paper.
 
     Polarity is decided by the rim, not by a global threshold, which a shadow would split.
     """
-    paper_level = np.median(rim(grey))
-    dark_ink = paper_level + strongest(255 - grey) - 255 >= strongest(grey) - paper_level
-    levels = 255 - grey if dark_ink else grey
-    ink = np.clip(levels - estimate_paper(levels, p), 0, None)
-    full = strongest(ink)
-    if full < max(p.faintest_ink, p.faintest_over_grain * grain(levels)):
-        return None
-    return np.clip((ink / full - p.ink_from) / (p.ink_full - p.ink_from), 0, 1)
+    edge, count = rim(greys), counts(greys)
+    paper_level = edge[:, edge.shape[1] // 2].astype(np.intp)
+    dark_ink = paper_level - 255 + strongest(count[:, ::-1]) >= strongest(count) - paper_level
+    flip = np.where(dark_ink, 255, 0).astype(np.uint8)
+    levels = greys ^ flip[:, None, None]
+    paper = estimate_paper(levels, paper_level.astype(np.uint8) ^ flip, p)
+    inks = np.maximum(levels, paper) - paper
+    full = strongest(counts(inks))
+    faint = full < np.maximum(p.faintest_ink, p.faintest_over_grain * grain(levels))
+    share = ALL_LEVELS / np.where(faint, np.inf, full)[:, None]
+    ramps = np.rint(((share - p.ink_from) / (p.ink_full - p.ink_from)).clip(0, 1) * 255).astype(np.uint8)
+    return np.stack([ramp.take(ink) for ramp, ink in zip(ramps, inks, strict=True)])
 
 
-def strongest(levels: NDArray[np.generic]) -> float:
-    """The highest level but for a few hot pixels, which are not ink."""
-    place = min(levels.size // 500 + 4, levels.size)
-    return float(np.partition(levels, -place, axis=None)[-place])
+def counts(levels: Levels) -> NDArray[np.intp]:
+    """How many pixels of each of (n, h, w) have each level: (n, 256)."""
+    places = levels.reshape(len(levels), -1) + 256 * np.arange(len(levels))[:, None]
+    return np.bincount(places.reshape(-1), minlength=256 * len(levels)).reshape(-1, 256)
 
 
-def grain(levels: NDArray[np.uint8]) -> float:
-    """Standard deviation of the paper's noise, from its calmer half: the steps between neighbours, below the median."""
-    steps = np.abs(np.diff(levels.astype(np.int16), axis=1))
-    return float(np.percentile(steps, 25)) / 0.45 if steps.size else 0.0  # that quantile of normal noise's steps
+def strongest(count: NDArray[np.intp], share: int = 500) -> NDArray[np.intp]:
+    """The highest level by the counts of each, (n, 256), but for a few hot pixels, one in `share`, which are no ink."""
+    below, size = count.cumsum(1), int(count[0].sum())
+    return (below <= size - min(size // share + 4, size)).sum(1)
 
 
-def estimate_paper(levels: NDArray[np.uint8], p: Parameters) -> NDArray[np.float32]:
-    """The dark paper behind light ink, (h, w): a morphological opening, wide and at low resolution."""
-    small = shrink(levels, p.paper_side)
-    half = max(1, int(max(small.shape) * p.paper_window) // 2)
-    opened = slide(slide(np.pad(small, 2 * half, mode="edge"), half, np.minimum), half, np.maximum)
-    smooth = Image.fromarray(opened).filter(ImageFilter.BoxBlur(half / 2))
-    return np.asarray(smooth.resize(levels.shape[::-1], Image.Resampling.BILINEAR), np.float32)
+def grain(levels: Levels) -> NDArray[np.float64]:
+    """Standard deviation of the paper's noise in each of (n, h, w), (n,).
+
+    From its calmer half: the steps between neighbours, below the median.
+    """
+    one, next_one = levels[:, ::2, :-1], levels[:, ::2, 1:]
+    below = counts(np.maximum(one, next_one) - np.minimum(one, next_one)).cumsum(1)
+    return (below < below[:, -1:] / 4).sum(1) / 0.45  # that quantile of normal noise's steps
 
 
-def slide(levels: NDArray[np.uint8], half: int, extreme: np.ufunc) -> NDArray[np.uint8]:
-    """The minimum or maximum over each window of 2 half + 1 squared, (h, w) to (h - 2 half, w - 2 half).
+def estimate_paper(levels: Levels, paper_level: Levels, p: Parameters) -> Levels:
+    """The dark paper behind light ink, (n, h, w): a morphological opening, wide and at low resolution.
+
+    paper_level: (n,). Where ink reaches the rim, it goes on with that; where only shadow does, with the rim's pixels.
+    """
+    small = np.stack([shrink(one, p.paper_side) for one in levels])
+    half = max(1, int(max(small.shape[1:]) * p.paper_window) // 2)
+    rows, columns = (np.arange(-2 * half, length + 2 * half).clip(0, length - 1) for length in small.shape[1:])
+    wide = small[:, rows][:, :, columns]
+    inked = have_ink_at_rim(small, paper_level, p)
+    if inked.any():
+        inside = wide[inked, 2 * half : -2 * half, 2 * half : -2 * half].copy()
+        wide[inked] = paper_level[inked, None, None]
+        wide[inked, 2 * half : -2 * half, 2 * half : -2 * half] = inside
+    opened = slide(slide(wide, half, np.minimum), half, np.maximum)
+    blurred = (Image.fromarray(one).filter(ImageFilter.BoxBlur(half / 2)) for one in opened)
+    return np.stack([np.asarray(one.resize(levels.shape[:0:-1], Image.Resampling.BILINEAR)) for one in blurred])
+
+
+def have_ink_at_rim(levels: Levels, paper_level: Levels, p: Parameters) -> NDArray[np.bool_]:
+    """In which of (n, h, w) ink reaches the rim: (n,). Its level jumps there, that of a shadow rises."""
+    sides = levels[:, 0], levels[:, -1], levels[:, :, 0], levels[:, :, -1]
+    jumps = np.concatenate([np.abs(side[:, 2:].astype(np.int16) - side[:, :-2]) for side in sides], axis=1)
+    if jumps.shape[1] < 3:
+        return np.zeros(len(levels), bool)
+    third = np.partition(jumps, -3, axis=1)[:, -3]  # a speck of dirt jumps up and down, once each
+    contrast = strongest(counts(levels)) - paper_level.astype(np.intp)
+    return third >= np.maximum(p.jump * contrast, p.faintest_ink)
+
+
+def slide(levels: Levels, half: int, extreme: np.ufunc) -> Levels:
+    """The minimum or maximum over each window of 2 half + 1 squared, (n, h, w) to (n, h - 2 half, w - 2 half).
 
     Both axes one after the other, the span doubling at each step: the cost grows with the window's logarithm.
     """
@@ -161,71 +261,117 @@ def slide(levels: NDArray[np.uint8], half: int, extreme: np.ufunc) -> NDArray[np
         span, full = 1, 2 * half + 1
         while span < full:
             step = min(span, full - span)
-            levels = extreme(levels[:-step], levels[step:])
+            levels = extreme(levels[:, :-step], levels[:, step:])
             span += step
-        levels = levels.T
+        levels = np.ascontiguousarray(levels.swapaxes(1, 2))
     return levels
 
 
-def cut_out(ink: NDArray[np.float32], labels: NDArray[np.int32], kept: list[Component]) -> NDArray[np.float32]:
-    """The ink of these pieces alone, (h, w) of their common box."""
-    outline = Image.fromarray(np.isin(labels, [piece.number for piece in kept]).astype(np.uint8))
-    around = np.asarray(outline.filter(ImageFilter.MaxFilter(5)))  # soft edges lie outside the outline
-    top, left = min(piece.top for piece in kept), min(piece.left for piece in kept)
-    bottom, right = max(piece.bottom for piece in kept), max(piece.right for piece in kept)
-    return (ink * around)[top:bottom, left:right]
-
-
-def belongs(piece: Component, main: Component, p: Parameters) -> bool:
-    """Whether a piece is a part of the digit: the bar of a broken 5, not a speck, a frame or a neighbour's stroke."""
-    apart = max(piece.top - main.bottom, main.top - piece.bottom, piece.left - main.right, main.left - piece.right)
-    return not piece.touches_rim and piece.area >= p.speck * main.area and apart <= p.near * main.size
-
-
-def likeness_beside(piece: Component, main: Component) -> float:
-    """How much a piece looks like another digit on the main one's left or right: 0, or up to 1 for the same height.
-
-    Of 6,000 enlarged MNIST training digits none reaches 0.5, of 400 pairs a pixel apart all do.
+def choose(mask: NDArray[np.bool_], pieces: Pieces, p: Parameters) -> tuple[NDArray[np.bool_], str]:
+    """Which pieces make up the digit, (pieces,), and why it is none: several of the same height side by side, or ink
+    all over the place.
     """
-    apart = max(piece.left - main.right, main.left - piece.right)
-    shared = min(piece.bottom, main.bottom) - max(piece.top, main.top)
-    if piece.touches_rim or apart < 0 or shared <= 0:
-        return 0.0
-    heights = piece.bottom - piece.top, main.bottom - main.top
-    return shared / max(heights)  # the ratio of the heights times the share of the lower that lies beside the higher
+    if len(pieces.area) == 1:
+        return np.ones(1, bool), ""
+    largest = int(pieces.area.argmax())
+    fills = fills_picture(mask, pieces, largest)
+    aside = pieces.touches_rim & (not fills)  # a table's edge, a neighbour's stroke
+    weight = pieces.area * np.where(aside, p.rim_weight, 1)
+    for piece in np.argsort(-pieces.size, kind="stable")[:3]:
+        if is_frame(mask, pieces, int(piece), p):
+            aside[piece], weight[piece] = True, 0
+    main = int(weight.argmax())
+    beside = np.maximum(pieces.left - pieces.right[main], pieces.left[main] - pieces.right)
+    above = np.maximum(pieces.top - pieces.bottom[main], pieces.top[main] - pieces.bottom)
+    kept = ~aside & (pieces.area >= p.speck * pieces.area[main])
+    kept &= np.maximum(beside, above) <= p.near * pieces.size[main]
+    kept[main] = True
+    # how much of the higher one's height both share: of 6,000 enlarged MNIST training digits none has half, of 400
+    # pairs a pixel apart all
+    shared = np.minimum(pieces.bottom, pieces.bottom[main]) - np.maximum(pieces.top, pieces.top[main])
+    height = pieces.bottom - pieces.top
+    alike = ~aside & (beside >= 0) & (shared > p.beside * np.maximum(height, height[main]))
+    if alike.any():
+        return kept, "several_digits"
+    # the edges of a table or a scan touch the rim, and are few
+    others = pieces.area[~kept & ~aside].sum() + np.sort(pieces.area[aside])[: -p.edges].sum()
+    return kept, "not_a_digit" if pieces.area[kept].sum() < others else ""
 
 
-def scale_into_box(ink: NDArray[np.float32], p: Parameters) -> NDArray[np.uint8]:
+def is_frame(mask: NDArray[np.bool_], pieces: Pieces, piece: int, p: Parameters) -> bool:
+    """Whether a piece is drawn around another: all its ink runs along its box, which no slashed or broken 0 does."""
+    top, left, bottom, right = (int(bound[piece]) for bound in (pieces.top, pieces.left, pieces.bottom, pieces.right))
+    enclosed = (pieces.top > top) & (pieces.left > left) & (pieces.bottom <= bottom) & (pieces.right < right)
+    if not (enclosed & (pieces.size >= p.enclosed * pieces.size[piece])).any():
+        return False
+    alone = only(mask, pieces, np.arange(len(pieces.area)) == piece)
+    down, across = int((bottom - top) * p.frame_rim), int((right - left) * p.frame_rim)
+    return not alone[top + down : bottom - down, left + across : right - across].any()
+
+
+def fills_picture(mask: NDArray[np.bool_], pieces: Pieces, piece: int) -> bool:
+    """Whether a piece reaches from side to side through the middle: the picture is cut tight around the digit."""
+    height, width = mask.shape
+    tall = pieces.top[piece] == 0 and pieces.bottom[piece] == height
+    broad = pieces.left[piece] == 0 and pieces.right[piece] == width
+    if not (tall or broad):
+        return False
+    alone = only(mask, pieces, np.arange(len(pieces.area)) == piece)
+    return bool(alone[height // 4 : -(-height * 3 // 4), width // 4 : -(-width * 3 // 4)].any())
+
+
+def cut_out(ink: Levels, mask: NDArray[np.bool_], pieces: Pieces, kept: NDArray[np.bool_]) -> Levels:
+    """The ink of these pieces alone, (h, w) of their common box."""
+    top, left = int(pieces.top[kept].min()), int(pieces.left[kept].min())
+    bottom, right = int(pieces.bottom[kept].max()), int(pieces.right[kept].max())
+    outline = np.zeros((bottom - top + 4, right - left + 4), bool)
+    outline[2:-2, 2:-2] = only(mask, pieces, kept)[top:bottom, left:right]
+    # soft edges lie outside the outline
+    return ink[top:bottom, left:right] * slide(outline[None], 2, np.logical_or)[0]
+
+
+def scale_into_box(ink: Levels, p: Parameters) -> Levels:
     """Scale the digit's longest side to the box, thin strokes thickened on the way: (up to 20, up to 20), uint8."""
     fine = 4  # thickening needs finer steps than the result's pixels
-    image = Image.fromarray(np.rint(ink * 255).astype(np.uint8))
     missing = p.thinnest - stroke_width(ink) * p.box / max(ink.shape)
     grown = round(max(0.0, missing) * fine / 2)  # to each side
-    scale = (p.box * fine - 2 * grown) / max(image.size)
-    size = [max(1, round(length * scale)) for length in image.size]
-    image = image.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR)
-    canvas = Image.new("L", [-(-(length + 2 * grown) // fine) * fine for length in size])
-    canvas.paste(image, ((canvas.width - size[0]) // 2, (canvas.height - size[1]) // 2))
+    if not grown:
+        fine = 1
+    boxed = resize(ink, p.box * fine - 2 * grown)
     if grown:
-        canvas = canvas.filter(ImageFilter.MaxFilter(2 * grown + 1))
-    boxed = np.asarray(canvas.reduce(fine), np.float32)
-    return np.rint(boxed * (255 / max(1.0, float(boxed.max())))).astype(np.uint8)
+        height, width = boxed.shape
+        tall, wide = (-(-(length + 2 * grown) // fine) * fine for length in boxed.shape)
+        top, left = (tall - height) // 2 + grown, (wide - width) // 2 + grown
+        canvas = np.zeros((tall + 2 * grown, wide + 2 * grown), np.uint8)
+        canvas[top : top + height, left : left + width] = boxed
+        boxed = np.asarray(Image.fromarray(slide(canvas[None], grown, np.maximum)[0]).reduce(fine))
+    return np.rint(boxed * (255 / max(1, int(boxed.max())))).astype(np.uint8)
 
 
-def stroke_width(ink: NDArray[np.float32]) -> float:
+def resize(ink: Levels, side: int) -> Levels:
+    """Scale the longest side to `side`: area averaging down, bilinear up."""
+    scale = side / max(ink.shape)
+    height, width = (max(1, round(length * scale)) for length in ink.shape)
+    method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(ink).resize((width, height), method))
+
+
+def stroke_width(ink: Levels) -> float:
     """Mean width of the strokes in pixels: twice the area over the outline's length."""
-    inside = np.pad(ink > 0.5, 1)
+    inside = np.zeros((ink.shape[0] + 2, ink.shape[1] + 2), bool)
+    inside[1:-1, 1:-1] = ink > 127
     steps = np.count_nonzero(inside[1:] != inside[:-1]) + np.count_nonzero(inside[:, 1:] != inside[:, :-1])
     outline = steps * np.pi / 4  # pixel edges overrate a line's length by 4 / pi on average over its directions
     return float(2 * np.count_nonzero(inside) / max(outline, 1))
 
 
-def centre(boxed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def centre(boxed: Levels) -> Levels:
     """Lay the box into 28 x 28 with its centre of mass in the middle, as far as it fits."""
-    height, width = boxed.shape
-    row, column = centre_of_mass(boxed)
-    top = int(np.clip(round(MIDDLE - row), 0, SIDE - height))
-    left = int(np.clip(round(MIDDLE - column), 0, SIDE - width))
     pixels = np.zeros((SIDE, SIDE), np.uint8)
-    pixels[top : top + height, left : left + width] = boxed
+    place = []
+    for length, sums in zip(boxed.shape, (boxed.sum(1), boxed.sum(0)), strict=True):
+        mass = float(sums @ np.arange(length) / sums.sum())
+        start = min(max(round(MIDDLE - mass), 0), SIDE - length)
+        place.append(slice(start, start + length))
+    pixels[tuple(place)] = boxed
     return pixels
