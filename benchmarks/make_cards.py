@@ -5,6 +5,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from digit_export.settings import MAX_LOST
 from digit_infer.bundle import Bundle, read_bundle
 from digit_infer.settings import SHIPPED
 from digit_train.config import PRESETS
@@ -23,6 +24,7 @@ def card(bundle: Bundle) -> str:
     config = training["config"]
     per_class = ", ".join(f"{digit}: {value:.2%}" for digit, value in enumerate(training["test_accuracy_per_class"]))
     pooled = f"{config['pool']} x {config['pool']} average pooling, " if config["pool"] > 1 else ""
+    unsure = "" if config.get("outliers") else "\n  It answers with a digit whatever it is shown."
     widths = "-".join(map(str, [784 // config["pool"] ** 2, *config["hidden"], 10]))
     return f"""# {name}
 
@@ -40,8 +42,9 @@ def card(bundle: Bundle) -> str:
 - MNIST test set: {parity["candidate_accuracy"]:.2%} as shipped, {parity["reference_accuracy"]:.2%} in float; top-1
   agreement {parity["agreement"]:.2%}; largest difference of a probability {parity["largest_difference"]:.3f}.
 - By class, in float: {per_class}.
-- Limits: single handwritten digits, upright, one in each picture. It was not trained for print, letters or several
-  digits, and answers with a digit whatever it is shown; its probabilities are not calibrated.
+- Rejected below a confidence of {contract["reject"]["min_confidence"]:g}, as are at most {MAX_LOST:.1%} of the right
+  answers on the held-back pictures.
+- Limits: single handwritten digits, upright, one in each picture. Its probabilities are not calibrated.{unsure}
 """
 
 
@@ -50,7 +53,7 @@ def command(preset: str, training: dict[str, Any]) -> str:
     config, default = training["config"], asdict(PRESETS[preset])
     options = [
         f" --{name.replace('_', '-')} {config[name]}"
-        for name in ("epochs", "patience", "batch_size", "learning_rate", "dropout", "styles", "seed")
+        for name in ("epochs", "patience", "batch_size", "learning_rate", "dropout", "styles", "outliers", "seed")
         if config.get(name, default[name]) != default[name]
     ]
     return f"digit-train --preset {preset}{''.join(options)}"

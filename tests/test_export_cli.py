@@ -13,8 +13,12 @@ from click.testing import CliRunner
 from digit_export.cli import main
 from digit_export.export import spread
 from digit_infer.bundle import read_bundle
+from digit_infer.classifier import Classifier
 from digit_infer.cli import main as infer
+from digit_infer.engine import find_engine
 from digit_train.cli import main as train
+from digit_train.config import PRESETS
+from digit_train.data import load, split
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +144,21 @@ def test_the_model_file_stays_a_plain_tflite_file(export):
     assert content[4:8] == b"TFL3"
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.namelist() == ["labels.txt", "digit.json", "golden_input.npy", "golden_output.npy"]
+
+
+def test_a_network_trained_to_be_unsure_gets_a_least_confidence_that_its_own_digits_reach(tiny, tmp_path):
+    run, output = tmp_path / "run", tmp_path / "unsure.tflite"
+    options = ["--preset", "nano", "--epochs", "40", "--batch-size", "20", "--outliers", "300", "--no-augment"]
+    assert CliRunner().invoke(train, [*options, "--data", str(tiny), "--out", str(run)]).exit_code == 0
+    assert CliRunner().invoke(main, [str(run / "model.keras"), "-o", str(output), "--data", str(tiny)]).exit_code == 0
+    bundle = read_bundle(str(output))
+    digits = load(str(tiny))
+    _, held = split(len(digits.x_train), PRESETS["nano"].validation, 0)
+    probabilities = Classifier(bundle, find_engine()).classify(digits.x_train[held])
+    right = probabilities.argmax(1) == digits.y_train[held]
+    assert 0 < bundle.min_confidence <= probabilities.max(1)[right].min() + 1e-4
+
+
+def test_a_network_that_never_saw_outliers_rejects_nothing(export):
+    _, output = export()
+    assert read_bundle(str(output)).min_confidence == 0

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digit_train.augment import distort, elastic_offsets, sample
+from digit_train.augment import distort, elastic_offsets, sample, thicken
 from digit_train.config import Distortion
 
 SEED = tf.constant([3, 4])
-STILL = Distortion(share=1.0, rotation=0, scale=0, shear=0, shift=0, elastic_alpha=0)
+STILL = Distortion(share=1.0, rotation=0, scale=0, shear=0, shift=0, elastic_alpha=0, thinner=0.0, thicker=0.0)
 
 
 def distorted(pixels, settings, seed=SEED):
@@ -39,6 +39,22 @@ def test_each_strength_alone_moves_ink_and_keeps_most_of_it(name, sample_pixels)
     result = distorted(sample_pixels, replace(STILL, **{name: getattr(Distortion(), name)})).astype(float)
     assert np.abs(result - sample_pixels).mean() > 2
     assert 0.85 < result.sum() / sample_pixels.sum() < 1.15
+
+
+@pytest.mark.parametrize(("amount", "extreme"), [(-1, "min"), (1, "max")], ids=["thinner", "thicker"])
+def test_strokes_grow_and_shrink_by_a_pixel_on_each_side_at_most(amount, extreme, sample_pixels):
+    around = np.pad(sample_pixels, ((0, 0), (1, 1), (1, 1)))
+    neighbours = [around[:, 1 + y : 29 + y, 1 + x : 29 + x] for y, x in ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))]
+    expected = getattr(np, extreme)(neighbours, axis=0)
+    whole, half = (thicken(sample_pixels, np.full((100, 1, 1), share * amount, np.float32)) for share in (1, 0.5))
+    np.testing.assert_array_equal(whole, expected)
+    assert np.abs(half.numpy() - (expected.astype(float) + sample_pixels) / 2).max() <= 0.5
+
+
+def test_thickness_varies_from_picture_to_picture(sample_pixels):
+    varied = distorted(sample_pixels, replace(STILL, thinner=0.4, thicker=1.0)).sum((1, 2)) / sample_pixels.sum((1, 2))
+    assert varied.min() < 0.95
+    assert varied.max() > 1.2
 
 
 def test_sampling_is_bilinear_with_dark_outside(sample_pixels):

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 import digit_infer
 from digit_export.convert import convert
-from digit_export.settings import Settings
+from digit_export.settings import MAX_LOST, Settings
 from digit_infer import normalise
 from digit_infer.bundle import parse_bundle, write_bundle
 from digit_infer.classifier import Classifier, Probabilities
 from digit_infer.engine import Engine
 from digit_infer.parity import Parity, compare
-from digit_train.data import Digits
+from digit_train.data import Digits, split
 from digit_train.model import load_model, weights_digest
 
 
@@ -38,12 +38,11 @@ def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Ex
     model = load_model(path)
     calibration = spread(digits.y_train, settings.calibration)
     flatbuffer = convert(model, settings.quantize, digits.x_train[calibration])
-    contract = {
+    contract: dict[str, Any] = {
         "input": {"dtype": "uint8", "shape": ["batch", 28, 28, 1], "levels": "grey 0-255, light ink on dark"},
         "output": "probabilities of the labels, from a softmax",
         "normaliser": {"version": normalise.VERSION, "parameters": asdict(normalise.PARAMETERS)},
         "temperature": 1.0,
-        "reject": {"min_confidence": 0.0},
         "quantization": settings.quantize,
         "calibration": {"pictures": len(calibration), "data": digits.digest()},
         "training": read_training(path, model),
@@ -53,6 +52,7 @@ def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Ex
     golden_input = digits.x_train[spread(digits.y_train, settings.golden)]
     bare = write_bundle(flatbuffer, contract, (golden_input[:0], np.zeros((0, 10), np.uint8)))
     classifier = Classifier(parse_bundle(path.name, bare), engine)
+    contract["reject"] = {"min_confidence": fit_min_confidence(classifier, digits, contract["training"])}
     parity = measure_parity(model, classifier, digits)
     contract["parity"] = asdict(parity) | {"flips": len(parity.flips)}
     contract["golden"] = {"pictures": len(golden_input), "runtime": f"{engine.name} {engine.version}"}
@@ -75,6 +75,19 @@ def read_training(path: Path, model: keras.Sequential) -> dict[str, Any]:
         return {}
     training: dict[str, Any] = json.loads(metrics.read_text())
     return training if training.get("weights_sha256") == weights_digest(model) else {}
+
+
+def fit_min_confidence(classifier: Classifier, digits: Digits, training: dict[str, Any]) -> float:
+    """The confidence that all but MAX_LOST of the validation slice's right answers reach; 0 for a network that has
+    not learnt to be unsure.
+    """
+    config = training.get("config", {})
+    if not config.get("outliers"):
+        return 0.0
+    _, held = split(len(digits.x_train), config["validation"], config["seed"])
+    probabilities = classifier.classify(digits.x_train[held])
+    right = probabilities.argmax(1) == digits.y_train[held]
+    return round(float(np.quantile(probabilities.max(1)[right], MAX_LOST, method="lower")), 4)
 
 
 def measure_parity(model: keras.Sequential, classifier: Classifier, digits: Digits) -> Parity:

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 @click.option(
     "--styles", type=click.IntRange(0), help="Add so many drawn pictures of styles that MNIST lacks.  [default: 0]"
 )
+@click.option(
+    "--outliers",
+    type=click.IntRange(0),
+    help="Add so many drawn pictures that hold no digit, to be unsure of.  [default: 0]",
+)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="[default: 0]")
 @click.option(
     "--init", type=click.Path(exists=True, path_type=Path), metavar="MODEL.keras", help="Start from these weights."

@@ -18,6 +18,8 @@ class Distortion:
     shift: float = 1.5
     elastic_alpha: float = 37.0
     elastic_sigma: float = 5.0
+    thinner: float = 0.4  # a stroke's outline moves inwards by up to this on each side
+    thicker: float = 1.0  # and outwards by up to this, 1 at most
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,14 @@ class Config:
     augment: bool = True
     distortion: Distortion = Distortion()
     styles: int = 0  # drawn pictures added to the training part: ways of writing that MNIST lacks
+    outliers: int = 0  # drawn pictures without a single digit, which the network learns to be unsure of
+    outlier_share: float = 0.25  # of a batch, on top of it
+    outlier_weight: float = 0.5  # of their loss, beside that of the digits
     seed: int = 0
 
 
 # small networks have no room for the strongest distortions: chosen on the validation slice
-MILD = Distortion(rotation=10.5, scale=0.105, shear=7.0, shift=1.05, elastic_alpha=26.0)
+MILD = Distortion(rotation=10.5, scale=0.105, shear=7.0, shift=1.05, elastic_alpha=26.0, thinner=0.3, thicker=0.5)
 
 PRESETS = {
     "nano": Config(hidden=(64, 48), pool=2, dropout=0.0, epochs=60, patience=20, distortion=MILD),

@@ -52,7 +52,7 @@ def arc(centre: tuple[float, float], radius: tuple[float, float], start: float, 
 
 def one(random: Random) -> list[Stroke]:
     """A stem with a flag that falls steeply to the left, and often a foot."""
-    angle, length = np.radians(random.uniform(25, 65)), random.uniform(0.2, 0.65)
+    angle, length = np.radians(random.uniform(32, 68)), random.uniform(0.2, 0.65)
     strokes = [line((-length * np.cos(angle), -0.5 + length * np.sin(angle)), (0, -0.5), (0, 0.5))]
     if random.random() < 0.4:
         left, right = random.uniform(0.15, 0.4, 2)
@@ -61,12 +61,13 @@ def one(random: Random) -> list[Stroke]:
 
 
 def seven(random: Random) -> list[Stroke]:
-    """A flat bar and a leaning stem, mostly crossed; what a flagged 1 must be told from."""
-    wide, tilt, foot = random.uniform(0.4, 0.7), random.uniform(-0.06, 0.08), random.uniform(-0.15, 0.1)
+    """A bar, flat or nearly so, and a leaning stem, mostly crossed; what a flagged 1 must be told from."""
+    wide, foot = random.uniform(0.25, 0.7), random.uniform(-0.15, 0.1)
+    tilt = wide * np.tan(np.radians(random.uniform(-8, 20)))
     strokes = [line((-wide / 2, -0.5 + tilt), (wide / 2, -0.5), (foot, 0.5))]
     if random.random() < 0.3:
         strokes.append(line((-wide / 2, -0.5 + tilt), (-wide / 2, -0.5 + tilt + random.uniform(0.06, 0.15))))
-    if random.random() < 0.7:
+    if random.random() < 0.5:
         middle, half = (wide / 2 + foot) / 2, random.uniform(0.12, 0.25)
         strokes.append(line((middle - half, random.uniform(-0.06, 0.1)), (middle + half, random.uniform(-0.1, 0.06))))
     return strokes

@@ -20,6 +20,7 @@ from digit_train.augment import distort
 from digit_train.config import Config
 from digit_train.data import Digits, split
 from digit_train.model import build, load_model
+from digit_train.outliers import draw_outliers
 from digit_train.styles import draw_styles
 
 CHECKPOINT = "checkpoint.npz"
@@ -79,6 +80,8 @@ class Run:
         self.history: list[Epoch] = []
         self.best_weights: list[NDArray[np.float32]] = []
         self.images, self.labels = tf.constant(images), tf.constant(labels, tf.int32)
+        part = images[self.train_part], labels[self.train_part]
+        self.outliers = tf.constant(draw_outliers(config.outliers, *part, config.seed))
         self.train_step = tf.function(self.step, autograph=False)
         with native_stderr_silenced():  # XLA introduces itself at its first use
             distort(self.images[:1], tf.constant([0, 0]), config.distortion)
@@ -97,12 +100,19 @@ class Run:
     def step(self, indices: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Train on one batch; returns its summed loss and its number of right answers."""
         images, labels = tf.gather(self.images, indices), tf.gather(self.labels, indices)
+        if self.config.outliers:
+            count = round(self.batch * self.config.outlier_share)
+            chosen = tf.random.stateless_uniform([count], seed, 0, self.config.outliers, tf.int32)
+            images = tf.concat([images, tf.gather(self.outliers, chosen)], 0)
         if self.config.augment:
             images = distort(images, seed, self.config.distortion)
         with tf.GradientTape() as tape:
-            logits = self.model(images, training=True)
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
-        self.optimizer.apply(tape.gradient(loss, self.model.trainable_variables))
+            logits, unsure = tf.split(self.model(images, training=True), [self.batch, -1])
+            loss = total = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
+            if self.config.outliers:  # cross-entropy with equal probabilities
+                distance = tf.reduce_logsumexp(unsure, 1) - tf.reduce_mean(unsure, 1)
+                total += self.config.outlier_weight * tf.reduce_mean(distance)
+        self.optimizer.apply(tape.gradient(total, self.model.trainable_variables))
         done = tf.cast(self.optimizer.iterations, tf.float32)
         # averaging over fewer steps at first, or the random initial weights would linger
         decay = tf.minimum(self.config.averaging, (1 + done) / (10 + done))

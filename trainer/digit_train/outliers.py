@@ -1,0 +1,137 @@
+"""Pictures that hold no single digit, for the network to learn to be unsure of: letters, joined digits, textures.
+
+Trained towards equal probabilities (outlier exposure, Hendrycks et al. 2019, "Deep Anomaly Detection with Outlier
+Exposure"), which lets one threshold on the ten outputs tell digits from what is none.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from digit_infer.normalise import normalise
+
+SIDE = 96  # px of the sheet that an outlier is drawn on
+Random = np.random.Generator
+Picture = NDArray[np.uint8]
+
+LETTERS = "".join(
+    [
+        'ACDEFGHJKLMNPRTUVWXacdefhikmnprtuvwx!"#$%&*+-.:;<=>?@_{}~^',
+        "ΓΔΛΞΠΣΦΨΩαηκλμνπχψω",
+        "ДЖИКЛПУФЦШЩЫЮЯжилпфшщыюя",
+        "¥©®±¶ßÆæđłŋ‡•…‰€№™←↑→↓↔∆∏∑√∞∩∫≈≠≡≤≥■▲△▼▽◆◇★☆☎☑☒☠☢☮☯☺♂♠♣♥♦♪♫♭♯⚓⚙⚡✂✈✉✌✎✓✔✗✘❄❤➔➤",
+    ]
+)  # without those that a hand writes like a digit, such as O, I, l, Z, S, b, B, g, q and y
+FONTS = ("DejaVuSans*.ttf", "DejaVuSerif*.ttf", "STIXGeneral*.ttf")  # of matplotlib
+ODD_ONE_OUT = ("Display", "LastResort")  # fonts with few glyphs
+
+
+def draw_outliers(count: int, digits: Picture, labels: NDArray[np.uint8], seed: int) -> Picture:
+    """Draw `count` pictures, normalised as in use: (count, 28, 28), uint8, light on dark.
+
+    digits: (n, 28, 28), uint8, light on dark, and their labels, (n,): what joined and turned digits are made from.
+    What the normaliser itself rejects is not among them.
+    """
+    if not count:
+        return np.zeros((0, 28, 28), np.uint8)
+    random = np.random.default_rng([seed, count])
+    letter = Letters()
+    kinds: list[Callable[[], Picture]] = [
+        *[lambda: letter.draw(random)] * 6,
+        *[lambda: joined(digits, random)] * 3,
+        lambda: turned(digits, labels, random),
+        lambda: texture(random),
+        lambda: blocks(random),
+        lambda: scribble(random),
+    ]
+    drawn: list[Picture] = []
+    while len(drawn) < count:
+        normalised = normalise(kinds[random.integers(len(kinds))]())
+        if not normalised.reason:
+            drawn.append(normalised.pixels)
+    return np.stack(drawn)
+
+
+class Letters:
+    """Letters and signs in the fonts that come with matplotlib."""
+
+    def __init__(self) -> None:
+        folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
+        paths = sorted(path for pattern in FONTS for path in folder.glob(pattern))
+        usable = [path for path in paths if not any(name in path.name for name in ODD_ONE_OUT)]
+        self.fonts = [ImageFont.truetype(path, 60) for path in usable]
+        self.letters = [[letter for letter in LETTERS if has_glyph(font, letter)] for font in self.fonts]
+
+    def draw(self, random: Random) -> Picture:
+        """One letter, turned a little, as if with a thinner or thicker pen: (SIDE, SIDE), uint8."""
+        chosen = random.integers(len(self.fonts))
+        font, letters = self.fonts[chosen], self.letters[chosen]
+        letter = letters[random.integers(len(letters))]
+        sheet = Image.new("L", (SIDE, SIDE))
+        ImageDraw.Draw(sheet).text((SIDE / 2, SIDE / 2), letter, 255, font, "mm", stroke_width=int(random.integers(4)))
+        return np.asarray(sheet.rotate(random.uniform(-12, 12), Image.Resampling.BILINEAR))
+
+
+def has_glyph(font: ImageFont.FreeTypeFont, letter: str) -> bool:
+    """Whether a font knows a letter, rather than drawing the box, much like a 0, that stands for what it lacks."""
+    return bytes(font.getmask(letter)) != bytes(font.getmask("\uffff"))
+
+
+def joined(digits: Picture, random: Random) -> Picture:
+    """Two or three digits side by side that touch: (28, up to 84), uint8."""
+    sheet = np.zeros((28, 84), np.uint8)
+    right = 0
+    for _ in range(random.choice([2, 3], p=[0.75, 0.25])):
+        digit = digits[random.integers(len(digits))]
+        columns = np.flatnonzero(digit.any(0))
+        digit = np.roll(digit[:, columns[0] : columns[-1] + 1], random.integers(-2, 3), axis=0)
+        left = max(0, right - int(random.integers(0, 3)))
+        place = sheet[:, left : left + digit.shape[1]]
+        np.maximum(place, digit, out=place)
+        right = left + digit.shape[1]
+    return np.pad(sheet[:, :right], 4)
+
+
+def turned(digits: Picture, labels: NDArray[np.uint8], random: Random) -> Picture:
+    """A digit lying on its side, of the classes that are no digit then: (28, 28), uint8."""
+    while True:
+        chosen = random.integers(len(digits))
+        if labels[chosen] in (3, 4, 5, 7):
+            return np.rot90(digits[chosen], random.choice([1, 3]))
+
+
+def texture(random: Random) -> Picture:
+    """Clouds or checks of random fineness, some in two tones: (SIDE, SIDE), uint8."""
+    if random.random() < 0.6:
+        noise = Image.fromarray(random.integers(0, 256, (SIDE, SIDE), np.uint8))
+        levels = np.asarray(noise.filter(ImageFilter.GaussianBlur(random.uniform(1, 12))), np.float64)
+    else:
+        angle, wave = random.uniform(0, np.pi), random.uniform(5, 50)
+        y, x = np.indices((SIDE, SIDE)) * (2 * np.pi / wave)
+        levels = np.sin(x * np.cos(angle) + y * np.sin(angle)) * np.sin(y * np.cos(angle) - x * np.sin(angle))
+    levels = (levels - levels.min()) / np.ptp(levels)
+    if random.random() < 0.5:
+        levels = levels > random.uniform(0.3, 0.7)
+    return (levels * 255).astype(np.uint8)
+
+
+def blocks(random: Random) -> Picture:
+    """Random black and white squares, as in a QR code: (SIDE, SIDE), uint8."""
+    modules = int(random.integers(8, 30))
+    code = Image.fromarray((random.random((modules, modules)) < random.uniform(0.35, 0.65)).astype(np.uint8) * 255)
+    sheet = Image.new("L", (SIDE, SIDE), 0)
+    side = int(random.integers(SIDE // 2, SIDE + 1))
+    sheet.paste(code.resize((side, side), Image.Resampling.NEAREST), ((SIDE - side) // 2, (SIDE - side) // 2))
+    return np.asarray(sheet)
+
+
+def scribble(random: Random) -> Picture:
+    """A pen that wanders to and fro: (SIDE, SIDE), uint8."""
+    sheet = Image.new("L", (SIDE, SIDE))
+    points = random.uniform(10, SIDE - 10, (int(random.integers(6, 16)), 2))
+    ImageDraw.Draw(sheet).line([tuple(point) for point in points.tolist()], 255, int(random.integers(2, 7)), "curve")
+    return np.asarray(sheet)
