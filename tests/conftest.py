@@ -62,15 +62,32 @@ def worse_model(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def run_cli():
-    """Run digit-infer in a process of its own: run_cli(*arguments, **options of subprocess.run), bytes out."""
+def start_cli():
+    """Start digit-infer in a process of its own: start_cli(*arguments, **options of subprocess.Popen), bytes out."""
     package = str(Path(digit_infer.__file__).resolve().parent.parent)
 
-    def run(*arguments, env=None, **options):
+    def start(*arguments, env=None, **options):
         command = [sys.executable, "-m", "digit_infer", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        environment = os.environ | {"PYTHONPATH": package} | (env or {})
-        return subprocess.run(command, env=environment, check=False, timeout=60, **(pipes | options))
+        return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": package} | (env or {}), **(pipes | options))
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_cli(start_cli):
+    """As `start_cli`, and wait for the end: run_cli(*arguments, input=bytes, **options) as from subprocess.run."""
+
+    def run(*arguments, input=None, **options):
+        if input is not None:
+            options["stdin"] = subprocess.PIPE
+        with start_cli(*arguments, **options) as process:
+            try:
+                stdout, stderr = process.communicate(input, timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     return run
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import digit_infer
-from digit_infer import normalise, pipeline
+from digit_infer import found, normalise
 from digit_infer.cli import main
 
 HEADER = ["path", "status", "digit", "confidence", "margin", "second", "second_confidence", "reason", "expected"]
@@ -140,14 +140,15 @@ def test_low_confidence_is_rejected_and_keeps_its_best_guess(digits):
 def test_the_run_record_tells_what_made_the_rows(digits, tmp_path, classifier):
     (digits / "notes.txt").write_text("no picture")
     (digits / "bad.png").write_bytes(b"")
-    infer(digits, "-o", tmp_path / "rows.csv", "--batch-size", 2, "--min-confidence", 0.3)
+    infer(digits, "-o", tmp_path / "rows.csv", "--min-confidence", 0.3)
     record = json.loads((tmp_path / "rows.csv.run.json").read_text())
     assert (record["version"], record["model"]) == (digit_infer.__version__, "base")
     assert record["model_sha256"] == classifier.bundle.sha256
     assert (record["runtime"], record["runtime_version"]) == (classifier.engine.name, classifier.engine.version)
     assert record["normaliser"]["version"] == normalise.VERSION
     assert record["inputs"] == [str(digits)]
-    assert record["options"] == {"batch_size": 2, "min_confidence": 0.3, "labelled": False}
+    assert record["options"] == {"min_confidence": 0.3, "labels": None}
+    assert record["status"] == "complete"
     assert record["counts"] == {"ok": 5, "rejected": 0, "error": 1, "pictures": 6, "skipped": 1}
     assert record["seconds"] > 0
     assert record["parity"] is None
@@ -210,8 +211,14 @@ def test_a_label_missing_for_some_pictures_leaves_the_accuracy_gate_missed(sampl
     assert "accuracy is unknown" in result.stderr
 
 
-def test_a_picture_is_read_once_for_both_models(digits, monkeypatch):
-    read, seen = pipeline.read_picture, []
-    monkeypatch.setattr(pipeline, "read_picture", lambda path: seen.append(path) or read(path))
-    infer(digits, "--against", "base")
-    assert len(seen) == 5
+def test_a_picture_is_read_once_for_both_models(digits, tmp_path, monkeypatch):
+    read, seen = found.read_picture, tmp_path / "seen"
+
+    def noted(path):
+        with seen.open("a") as file:  # the workers are processes of their own
+            file.write(f"{path}\n")
+        return read(path)
+
+    monkeypatch.setattr(found, "read_picture", noted)
+    assert infer(digits, "--against", "base").exit_code == 0
+    assert sorted(seen.read_text().splitlines()) == [str(digits / f"{digit}.png") for digit in range(5)]

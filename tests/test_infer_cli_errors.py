@@ -1,14 +1,16 @@
 """digit-infer where it cannot go on: one line, the right exit code, nothing half written."""
 
 import json
+import os
 import re
 import shutil
+import signal
 
 import pytest
 from click.testing import CliRunner
 
 import digit_infer
-from digit_infer import pipeline
+from digit_infer import found
 from digit_infer.bundle import SHIPPED, read_bundle
 from digit_infer.cli import main
 
@@ -59,9 +61,17 @@ def test_force_leaves_the_old_output_where_the_run_fails(out):
     assert (out / "rows.csv").read_text() == "precious"
 
 
+@pytest.fixture
+def nothing_read(tmp_path, monkeypatch):
+    """Fails the test where a picture was read; the workers are processes of their own, and leave a note."""
+    note = tmp_path / "read"
+    monkeypatch.setattr(found, "read_picture", lambda path: note.write_text(path))
+    yield
+    assert not note.exists(), f"{note.read_text()} was read"
+
+
 @pytest.mark.parametrize("name", ["rows.txt", "rows", "rows.csv.gz", "rows.xlsx"])
-def test_an_unknown_suffix_is_refused_before_anything_is_read(name, digits, out, monkeypatch):
-    monkeypatch.setattr(pipeline, "read_picture", lambda path: pytest.fail("a picture was read"))
+def test_an_unknown_suffix_is_refused_before_anything_is_read(name, digits, out, nothing_read):
     result = infer(digits, "-o", out / name)
     assert_one_line(result)
     assert ".csv or .jsonl" in result.stderr
@@ -76,8 +86,7 @@ def test_a_folder_without_pictures_is_an_error_that_leaves_nothing(out):
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
 
 
-def test_a_missing_input_is_named_before_anything_is_read(digits, out, monkeypatch):
-    monkeypatch.setattr(pipeline, "read_picture", lambda path: pytest.fail("a picture was read"))
+def test_a_missing_input_is_named_before_anything_is_read(digits, out, nothing_read):
     result = infer(digits, out / "gone", "-o", out / "rows.csv")
     assert_one_line(result)
     assert str(out / "gone") in result.stderr
@@ -104,7 +113,12 @@ def test_an_output_where_nothing_can_be_written_is_refused_in_one_line(digits):
         ["--min-confidence", "-0.1"],
         ["--min-confidence", "nan"],
         ["--batch-size", "0"],
-        ["--labels", "nonsense"],
+        ["--workers", "0"],
+        ["--resume"],
+        ["--resume", "-o", "-"],
+        ["--resume", "-o", "rows.csv", "--against", "base"],
+        ["--resume", "-o", "rows.csv", "--debug-dir", "cards"],
+        ["--retry-errors", "-o", "rows.csv"],
         ["--runtime", "onnx"],
         ["--min-agreement", "99"],
         ["--max-accuracy-drop", "1"],
@@ -179,20 +193,26 @@ def test_a_bare_model_works_with_a_warning(digits, out):
 
 
 @pytest.mark.parametrize("after", [0, 3])
-def test_an_interrupt_exits_130_and_leaves_no_half_file(after, digits, out, monkeypatch):
-    read, seen = pipeline.read_picture, []
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_an_interrupt_exits_130_and_leaves_whole_rows_under_another_name(number, after, digits, out, monkeypatch):
+    read, seen, main_process = found.read_picture, [], os.getpid()
 
     def interrupted(path):
         seen.append(path)
         if len(seen) > after:
-            raise KeyboardInterrupt
+            os.kill(main_process, number)
         return read(path)
 
-    monkeypatch.setattr(pipeline, "read_picture", interrupted)
-    result = infer(digits, "-o", out / "rows.csv", "--batch-size", "1")
+    infer(digits, "-o", out / "whole.csv")
+    monkeypatch.setattr(found, "read_picture", interrupted)
+    result = infer(digits, "-o", out / "rows.csv", "--batch-size", "1", "--workers", "1", "--quiet")
     assert result.exit_code == 130
-    assert result.stderr.splitlines() == ["interrupted"]
-    assert list(out.iterdir()) == []
+    assert result.stderr.splitlines() == ["interrupted: --resume goes on"]
+    assert not (out / "rows.csv").exists()
+    whole = (out / "whole.csv").read_text().splitlines()
+    rows = (out / "rows.csv.partial").read_text().splitlines()
+    assert rows == whole[: len(rows)]
+    assert after + 2 <= len(rows) <= after + 3  # the header, what was read, and what was taken already
 
 
 def test_a_runtime_that_is_not_installed_is_one_line(digits, monkeypatch):

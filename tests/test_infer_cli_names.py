@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from digit_infer.row import Row
-from digit_infer.sinks import csv_sink, jsonl_sink, table_sink
+from digit_infer.sinks import KINDS, csv_text, jsonl_text, table_text
 
 ODD = {
     "comma": "a,b.png",
@@ -38,18 +38,25 @@ def folder(sample_files, tmp_path):
 
 @pytest.mark.parametrize("name", ODD.values(), ids=ODD)
 def test_a_csv_row_gives_the_name_back(name):
-    stream = io.StringIO(newline="")
-    csv_sink(stream)(Row(name, "ok", 7))
-    _, row = csv.reader(io.StringIO(stream.getvalue(), newline=""))
+    (row,) = csv.reader(io.StringIO(csv_text([Row(name, "ok", 7)]), newline=""))
     assert row[:3] == [name, "ok", "7"]
 
 
 @pytest.mark.parametrize("name", ODD.values(), ids=ODD)
 def test_a_json_line_gives_the_name_back(name):
-    stream = io.StringIO(newline="")
-    jsonl_sink(stream)(Row(name, "ok", 7))
-    (line,) = stream.getvalue().split("\n")[:-1]
+    (line,) = jsonl_text([Row(name, "ok", 7)]).split("\n")[:-1]
     assert json.loads(line)["path"] == name
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize("name", ODD.values(), ids=ODD)
+def test_a_record_becomes_its_row_again_in_whatever_company(name, suffix):
+    row = Row(name, "rejected", 7, 0.5, 0.25, 1, 0.25, "low_confidence", 0)
+    others = [Row("a.png", "error", reason="not an image"), Row("b\r.png", "ok", 1)]
+    kind = KINDS[suffix]
+    text = kind.text([others[0], row, others[1]])
+    record = text.removeprefix(kind.text([others[0]])).removesuffix(kind.text([others[1]]))
+    assert kind.row(record) == row
 
 
 def test_every_odd_name_gets_its_row_in_a_file(folder, tmp_path, run_cli):
@@ -109,12 +116,12 @@ def test_a_terminal_gets_a_table_without_control_characters(folder, run_cli):
 
 
 def test_the_table_says_why_a_row_is_not_ok():
-    stream = io.StringIO()
-    write = table_sink(stream)
-    write(Row("a.png", "ok", 7, 0.994, expected=7))
-    write(Row("b.png", "ok", 1, 0.5, expected=7))
-    write(Row("c\x9b\u202e.png", "rejected", reason="blank"))
-    assert stream.getvalue().splitlines()[1:] == [
+    rows = [
+        Row("a.png", "ok", 7, 0.994, expected=7),
+        Row("b.png", "ok", 1, 0.5, expected=7),
+        Row("c\x9b\u202e.png", "rejected", reason="blank"),
+    ]
+    assert table_text(rows).splitlines() == [
         "    7      99.4 %  ok        a.png",
         "    1      50.0 %  ok        b.png  (expected 7)",
         "    -           -  rejected  c\\x9b\\u202e.png  (blank)",

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from digit_infer.errors import InputError
-from digit_infer.sources import Found, at_least_one, find_images
+from digit_infer.found import digit_of_folder
+from digit_infer.sources import at_least_one, find_images
 
 
 def picture(path, kind="PNG"):
@@ -139,6 +140,15 @@ def test_a_named_pipe_in_a_folder_is_skipped_instead_of_waited_for(name, tmp_pat
         assert paths(tmp_path) == [good]
 
 
+@pytest.mark.parametrize("name", ["=1+1.png", "+1.png", "-1.png", "@a.png", "\t=1.png", "\r=1.png"], ids=repr)
+def test_no_spreadsheet_takes_a_name_for_a_formula_and_the_picture_is_read_all_the_same(name, tmp_path, monkeypatch):
+    picture(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    (found,) = find_images([name])
+    assert found.path == f"./{name}"
+    assert found.read().shape == (4, 4)
+
+
 def test_names_that_are_not_utf8_are_found(tmp_path):
     good = picture(tmp_path / "a.png")
     odd = os.fsencode(tmp_path) + b"/b\xff.png"
@@ -161,14 +171,14 @@ def test_names_that_are_not_utf8_are_found(tmp_path):
     ],
 )
 def test_a_folder_named_0_to_9_says_what_is_expected(path, expected):
-    assert Found(path).digit_of_folder() == expected
+    assert digit_of_folder(path) == expected
 
 
 def test_the_working_folder_counts_as_the_folder_of_a_bare_name(tmp_path, monkeypatch):
     (tmp_path / "4").mkdir()
     monkeypatch.chdir(tmp_path / "4")
-    assert Found("a.png").digit_of_folder() == 4
-    assert Found(str(Path("sub") / "a.png")).digit_of_folder() is None
+    assert digit_of_folder("a.png") == 4
+    assert digit_of_folder(str(Path("sub") / "a.png")) is None
 
 
 def test_nothing_to_read_is_said_at_once_and_nothing_is_lost_by_looking(tmp_path):

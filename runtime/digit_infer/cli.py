@@ -1,14 +1,16 @@
 """digit-infer: read pictures of handwritten digits into a table."""
 
+import os
+import sys
 from pathlib import Path
 
 import click
 
 from digit_infer import __version__
 from digit_infer.command import Command, Number
-from digit_infer.settings import RUNTIMES, SHIPPED, Options
+from digit_infer.settings import RUNTIMES, SHIPPED, Effort, Options, Output
 
-DEFAULTS = Options()
+DEFAULTS, EFFORT = Options(), Effort()
 
 
 @click.command(cls=Command, no_args_is_help=True)
@@ -17,11 +19,13 @@ DEFAULTS = Options()
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="rows.csv, rows.jsonl or - for stdout.  [default: -]",
+    type=click.Path(path_type=Path),
+    help="rows.csv, .jsonl, .parquet (a folder), or - for stdout.  [default: -]",
 )
 @click.option(
-    "--labels", type=click.Choice(["folders"]), help="Pictures lie in folders named 0 to 9: report the accuracy."
+    "--labels",
+    metavar="folders|FILE.csv",
+    help="Report the accuracy: pictures lie in folders named 0 to 9, or a table has columns path and label.",
 )
 @click.option("--against", metavar="FLOAT.tflite", help="Run this model over the same pictures and compare.")
 @click.option(
@@ -35,11 +39,14 @@ DEFAULTS = Options()
     help="Reject below this.  [default: the model's own]",
 )
 @click.option(
+    "--workers", type=click.IntRange(1), default=EFFORT.workers, help="Processes.  [default: one per usable core]"
+)
+@click.option(
     "--batch-size",
     type=click.IntRange(1),
-    default=DEFAULTS.batch_size,
+    default=EFFORT.batch_size,
     show_default=True,
-    help="Pictures per invocation.",
+    help="Pictures per invocation, at most.",
 )
 @click.option(
     "--runtime",
@@ -52,8 +59,11 @@ DEFAULTS = Options()
     metavar="DIR",
     help="Draw each picture beside what the network saw, and contact sheets.",
 )
+@click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The counts as JSON.")
+@click.option("--resume", is_flag=True, help="Keep the rows of an interrupted run and go on; else start.")
+@click.option("--retry-errors", is_flag=True, help="With --resume: read again what was an error.")
 @click.option("--force", is_flag=True, help="Replace the output file.")
-@click.option("--quiet", is_flag=True, help="No summary.")
+@click.option("--quiet", is_flag=True, help="No summary, no progress.")
 @click.option("--selftest", is_flag=True, help="Check the model's golden vectors on this machine, and stop.")
 @click.option("--model-info", is_flag=True, help="Show what the model file says about itself, and stop.")
 @click.version_option(__version__)
@@ -68,15 +78,21 @@ def main(
     max_accuracy_drop: float | None,
     min_agreement: float | None,
     min_confidence: float | None,
+    workers: int | None,
     batch_size: int,
     runtime: str | None,
     debug_dir: Path | None,
+    summary: Path | None,
+    resume: bool,
+    retry_errors: bool,
     force: bool,
     quiet: bool,
     selftest: bool,
     model_info: bool,
 ) -> None:
-    """Read every picture in INPUT... (folders, files, globs) and print a row for each.
+    """Read every picture in INPUT... and print a row for each.
+
+    INPUT is a folder, a picture, a glob, a .zip or .tar, an array (.npy, .npz, IDX), or - for a list of paths on stdin.
 
     \b
     digit-infer ./images
@@ -86,34 +102,34 @@ def main(
     Exit codes: 0 every picture was read; 1 could not run; 2 wrong usage; 3 some rows are errors; 4 a gate was missed;
     130 interrupted.
     """
+    output = None if output == Path("-") else output
     gated = max_accuracy_drop is not None or min_agreement is not None
     if gated and not against:
         raise click.UsageError(
             "--max-accuracy-drop and --min-agreement compare with a model: add --against FLOAT.tflite"
         )
     if max_accuracy_drop is not None and not labels:
-        raise click.UsageError("--max-accuracy-drop needs to know the truth: add --labels folders")
+        raise click.UsageError("--max-accuracy-drop needs to know the truth: add --labels")
+    if resume and (not output or against or debug_dir):
+        raise click.UsageError("--resume goes on with the file of -o, and without --against and --debug-dir")
+    if retry_errors and not resume:
+        raise click.UsageError("--retry-errors goes with --resume")
     if not (inputs or selftest or model_info):
         raise click.UsageError("nothing to read: name a folder or a picture")
-    # the imports wait, so that --help does not
+    # before numpy is loaded, which would start a thread for each core; the imports wait, so that --help does not
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from digit_infer.bundle import read_bundle
     from digit_infer.classifier import Classifier
     from digit_infer.classifier import selftest as run_selftest
-    from digit_infer.debug import DebugFolder
     from digit_infer.engine import find_engine
-    from digit_infer.files import write_json
+    from digit_infer.job import Job
     from digit_infer.parity import missed_gates, parity_table
-    from digit_infer.pipeline import Picture, run
-    from digit_infer.report import Tally, describe, run_record
-    from digit_infer.row import Row
-    from digit_infer.sinks import open_sink
-    from digit_infer.sources import at_least_one, find_images
+    from digit_infer.report import describe
 
     def note(line: str) -> None:
         if not quiet:
             click.echo(line, err=True)
 
-    output = None if output == Path("-") else output
     bundle = read_bundle(model)
     if model_info:
         click.echo(describe(bundle))
@@ -128,27 +144,27 @@ def main(
         click.echo(run_selftest(classifier))
         return
     other = Classifier(read_bundle(against), engine) if against else None
-    options = Options(batch_size, min_confidence, labels == "folders")
-    tally = Tally()
-    found = at_least_one(find_images(inputs, tally.skip))
-    debug = DebugFolder(debug_dir) if debug_dir else None
-    with open_sink(output, force) as write:
-
-        def take(picture: Picture, row: Row) -> None:
-            write(row)
-            if debug:
-                debug.add(picture, row)
-
-        parity = run(found, classifier, take, options, tally, other)
-    if debug:
-        debug.write_sheet()
-    if output:
-        record = run_record(classifier, list(inputs), options, tally, other, parity)
-        write_json(output.with_name(f"{output.name}.run.json"), record)
-    note(tally.summary())
+    # a table on a terminal shows its own progress
+    progress = not quiet and sys.stderr.isatty() and (output is not None or not sys.stdout.isatty())
+    job = Job(
+        list(inputs),
+        classifier,
+        Options(min_confidence, labels),
+        Output(output, resume, retry_errors, force, progress, debug_dir),
+        Effort(workers, batch_size),
+        other,
+    )
+    interrupted = job.run()
+    note(job.tally.summary())
+    if summary:
+        job.write_summary(summary)
+    if interrupted:
+        click.echo("interrupted" + (": --resume goes on" if output and not against else ""), err=True)
+        ctx.exit(130)
+    parity = job.pairs.compare()
     if parity:
         click.echo(parity_table(parity, Path(str(against)).name, Path(model).name), err=True)
     if missed := missed_gates(parity, max_accuracy_drop, min_agreement):
         click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)
         ctx.exit(4)
-    ctx.exit(3 if tally.statuses["error"] else 0)
+    ctx.exit(3 if job.tally.statuses["error"] else 0)

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
-from digit_infer.decode import read_picture
 from digit_infer.errors import ImageError, OutputError
 from digit_infer.files import written_whole
-from digit_infer.pipeline import Picture
+from digit_infer.found import Found
+from digit_infer.pipeline import Details
 from digit_infer.row import Row, printable
 
 HALF = 168  # px, side of the original's half and of the network's half: 6 x 28
@@ -29,10 +31,14 @@ class DebugFolder:
         self.count = 0
         self.cards: list[Image.Image] = []
 
-    def add(self, picture: Picture, row: Row) -> None:
-        """Write the card of one picture; its number is that of the row."""
+    def add(self, details: Details) -> None:
+        """Write the cards of a batch."""
+        for found, row, pixels in zip(details.batch, details.rows, details.pixels, strict=True):
+            self.add_card(row, draw_card(found, row, pixels))
+
+    def add_card(self, row: Row, card: Image.Image) -> None:
+        """Write a card; its number is that of the row."""
         self.count += 1
-        card = draw_card(picture, row)
         name = "".join(character if character.isalnum() else "_" for character in Path(row.path).stem)[:60]
         save(card, self.folder / f"{self.count:06}-{name}.png")
         self.cards.append(card)
@@ -52,14 +58,14 @@ class DebugFolder:
         self.cards.clear()
 
 
-def draw_card(picture: Picture, row: Row) -> Image.Image:
+def draw_card(found: Found, row: Row, pixels: NDArray[np.uint8]) -> Image.Image:
     """The original, what the network saw enlarged, and the row's words below: RGB, 336 x 202."""
     card = Image.new("RGB", (2 * HALF, HALF + CAPTION), "white")
     try:
-        original = Image.fromarray(read_picture(Path(row.path))).convert("RGB")
+        original = Image.fromarray(found.read()).convert("RGB")
         original = ImageOps.contain(original, (HALF - 2, HALF - 2), Image.Resampling.BOX)
         card.paste(original, ((HALF - original.width) // 2, (HALF - original.height) // 2))
-        card.paste(Image.fromarray(picture.pixels).resize((HALF, HALF), Image.Resampling.NEAREST), (HALF, 0))
+        card.paste(Image.fromarray(pixels).resize((HALF, HALF), Image.Resampling.NEAREST), (HALF, 0))
     except ImageError:
         pass  # the caption says why there is nothing to see
     answer = "" if row.digit is None else f"{row.digit}  {100 * (row.confidence or 0):.1f} %, then {row.second}  "

@@ -1,46 +1,107 @@
 """From a picture file to grey or colour levels as the picture was meant to be seen."""
 
+import io
 import math
 import os
 import stat
+import struct
 import warnings
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from digit_infer.errors import ImageError
 
+try:
+    import pyspng as spng
+except ImportError:  # there is no wheel for 32-bit ARM
+    spng = None
+
+Levels = NDArray[np.uint8]
 LONGEST_SIDE = 1024  # pixels; larger pictures are reduced, by the decoder itself where it can (JPEG)
 MAX_MEGAPIXELS = 178
+SMALL = 2**16  # bytes; larger files are left to Pillow, which reads them piece by piece
+PLAIN_KINDS = [[8, 0, 0, 0, 0], [8, 2, 0, 0, 0]]  # 8 bits grey or RGB, not interlaced
+PLAIN_CHUNKS = {b"IHDR", b"IDAT", b"IEND", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME"}  # none changes the pixels
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+def read_picture(path: str | Path) -> Levels:
     """Decode one picture by its content: (h, w) or (h, w, 3), uint8, upright, transparency composited, 1024 px at most.
 
     Of several frames the first is taken. Raises ImageError with a reason made for people.
     """
     try:
-        with warnings.catch_warnings(), open(path, "rb", opener=open_without_waiting) as file:
-            warnings.simplefilter("ignore")  # Pillow's, of sizes and tags: what matters becomes an error
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        # a named pipe is opened at once instead of waiting for its writer
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            start = os.read(descriptor, SMALL)
+            if len(start) < SMALL and (picture := decode_plain_png(start)) is not None:
+                return picture
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise ImageError("not a regular file")
-            return decode(open_image(file))
+            with open(descriptor, "rb", closefd=False) as file:
+                file.seek(0)
+                return decode(file)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise ImageError((error.strerror or str(error)).lower()) from error
 
 
-def open_without_waiting(path: str, flags: int) -> int:
-    """Open a named pipe at once instead of waiting for its writer."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+def decode_bytes(content: bytes) -> Levels:
+    """As `read_picture`, for a file's content."""
+    picture = decode_plain_png(content)
+    return decode(io.BytesIO(content)) if picture is None else picture
 
 
-def open_image(file: object) -> Image.Image:
+def decode_plain_png(content: bytes) -> Levels | None:
+    """Decode the commonest kind, grey or RGB without extras, 3 times as fast as Pillow; None for any other."""
+    if spng is None or content[:8] != b"\x89PNG\r\n\x1a\n" or content[12:16] != b"IHDR":
+        return None
+    try:
+        width, height, *kind = struct.unpack_from(">IIBBBBB", content, 16)
+        if kind not in PLAIN_KINDS or not (0 < width <= LONGEST_SIDE and 0 < height <= LONGEST_SIDE):
+            return None
+        place, chunk = 8, b""
+        while chunk != b"IEND":
+            length, chunk = struct.unpack_from(">I4s", content, place)
+            end = place + 8 + length
+            (checksum,) = struct.unpack_from(">I", content, end)
+            if chunk not in PLAIN_CHUNKS or zlib.crc32(content[place + 4 : end]) != checksum:
+                return None  # spng itself does not mind a wrong checksum
+            place = end + 4
+        pixels = spng.load(content)
+    except (struct.error, RuntimeError, ValueError):
+        return None  # Pillow knows what is wrong
+    return pixels.reshape(height, width) if pixels.ndim == 2 else without_colour(pixels)
+
+
+def decode_array(levels: NDArray[Any]) -> Levels:
+    """As `read_picture`, for one picture of an array: (h, w), (h, w, 1) or (h, w, 3), whole numbers or floats."""
+    if levels.ndim == 3 and levels.shape[2] == 1:
+        levels = levels[..., 0]
+    if levels.dtype.kind == "b":
+        levels = levels * np.uint8(255)
+    if levels.dtype != np.uint8:
+        levels = to_eight_bits(levels.astype(np.float32 if levels.dtype.kind == "f" else np.int64))
+    return without_colour(levels) if levels.ndim == 3 else levels
+
+
+def decode(file: BinaryIO) -> Levels:
+    """Decode whatever Pillow knows."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of sizes and tags: what matters becomes an error
+        return to_levels(open_image(file))
+
+
+def open_image(file: BinaryIO) -> Image.Image:
     """Open by content, not by extension; refuse what would not fit into memory before any pixel is decoded."""
     try:
-        image = Image.open(file)  # type: ignore[arg-type]
+        image = Image.open(file)
     except Image.DecompressionBombError as error:
         raise ImageError(f"larger than {MAX_MEGAPIXELS} MP") from error
     except Exception as error:  # the parsers of 40 formats raise whatever they meet
@@ -50,11 +111,13 @@ def open_image(file: object) -> Image.Image:
     return image
 
 
-def decode(image: Image.Image) -> NDArray[np.uint8]:
+def to_levels(image: Image.Image) -> Levels:
     """Load the pixels and bring every mode to grey or RGB."""
     try:
         image.draft(None, (LONGEST_SIDE, LONGEST_SIDE))
         image.load()
+        from PIL import ImageOps  # slow to load, and plain PNG files never need it
+
         image = ImageOps.exif_transpose(image)
     except Exception as error:  # as above
         raise ImageError(f"{'truncated' if 'truncated' in str(error) else 'damaged'} {image.format}") from error
@@ -67,7 +130,7 @@ def decode(image: Image.Image) -> NDArray[np.uint8]:
     return without_colour(reduce(image.convert("RGB")))
 
 
-def without_colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def without_colour(pixels: Levels) -> Levels:
     """(h, w, 3) to (h, w) where all pixels are grey: MNIST saved in colour is still MNIST."""
     return pixels[..., 0] if (pixels == pixels[..., :1]).all() else pixels
 
@@ -78,7 +141,7 @@ def reduce(image: Image.Image) -> NDArray[Any]:
     return np.asarray(image.reduce((min(factor, image.width), min(factor, image.height))) if factor > 1 else image)
 
 
-def to_eight_bits(levels: NDArray[np.int32] | NDArray[np.float32]) -> NDArray[np.uint8]:
+def to_eight_bits(levels: NDArray[Any]) -> Levels:
     """Scale deep grey to 0-255: floats about 0-1 from there, others from the power of two above the brightest."""
     if not np.isfinite(levels).all():
         raise ImageError("holds NaN or infinite levels")
@@ -90,7 +153,7 @@ def to_eight_bits(levels: NDArray[np.int32] | NDArray[np.float32]) -> NDArray[np
     return np.rint((levels - bottom) * (255 / full)).astype(np.uint8)
 
 
-def composite(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def composite(pixels: Levels) -> Levels:
     """Lay (h, w, 4) over white, or over black where only that shows what is drawn; returns (h, w, 3)."""
     alpha = pixels[..., 3:].astype(np.float32) / 255
     on_white, on_black = (pixels[..., :3] * alpha + ground * (1 - alpha) for ground in (255, 0))

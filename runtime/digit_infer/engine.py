@@ -1,17 +1,18 @@
 """Find a TFLite runtime that really works on this machine."""
 
 import importlib
-import subprocess
+import os
 import sys
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata, resources, util
+from importlib import util
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from digit_infer.errors import EngineError
-from digit_infer.settings import RUNTIMES
+from digit_infer.settings import MODELS, RUNTIMES
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,23 @@ class Engine:
     """A runtime that passed the probe, and what was passed over on the way to it, a line each."""
 
     name: str
-    version: str
+    distribution: str
     module: str
     skipped: tuple[str, ...] = ()
 
+    @property
+    def version(self) -> str:
+        from importlib import metadata  # slow to load, and seldom asked for
+
+        try:
+            return metadata.version(self.distribution)
+        except metadata.PackageNotFoundError:  # Debian's and vendors' builds
+            return "unknown"
+
     def refusal(self, content: bytes) -> str:
         """What is wrong with a model that no digest vouches for, or '': tflite-runtime does not survive a torn one."""
+        import tempfile  # as above
+
         with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
             file.write(content)
             file.flush()
@@ -71,16 +83,9 @@ def find_engine(name: str | None = None) -> Engine:
             skipped.append(f"{candidate.name}: {fault}")
         else:
             broken = tuple(line for line in skipped if not line.endswith("not installed"))
-            return Engine(candidate.name, version_of(candidate), candidate.module, broken)
+            return Engine(candidate.name, candidate.distribution, candidate.module, broken)
     missing = " or ".join(candidate.distribution for candidate in CANDIDATES if name in (None, candidate.name))
     raise EngineError(f"no usable TFLite runtime ({'; '.join(skipped)}): pip install {missing}")
-
-
-def version_of(candidate: Candidate) -> str:
-    try:
-        return metadata.version(candidate.distribution)
-    except metadata.PackageNotFoundError:  # Debian's and vendors' builds
-        return "unknown"
 
 
 def probe(candidate: Candidate) -> str:
@@ -88,13 +93,14 @@ def probe(candidate: Candidate) -> str:
 
     A success is remembered beside the user's caches, so that a second start costs nothing.
     """
-    identity = f"{candidate.name}-{version_of(candidate)}-numpy{metadata.version('numpy')}-py{sys.hexversion:x}"
+    spec = util.find_spec(candidate.module.split(".")[0])
+    installed = os.stat(spec.origin).st_mtime_ns if spec and spec.origin else 0
+    identity = f"{candidate.name}-{installed}-numpy{np.__version__}-py{sys.hexversion:x}"
     with suppress(OSError, RuntimeError):  # no home, or one that may not be searched
         if (cache_folder() / identity).exists():
             return ""
-    with resources.as_file(resources.files("digit_infer").joinpath("models", "nano.tflite")) as model:
-        if fault := try_out(candidate.module, model):
-            return fault
+    if fault := try_out(candidate.module, MODELS / "nano.tflite"):
+        return fault
     with suppress(OSError, RuntimeError):  # a read-only system probes every time
         cache_folder().mkdir(parents=True, exist_ok=True)
         (cache_folder() / identity).touch()
@@ -103,6 +109,8 @@ def probe(candidate: Candidate) -> str:
 
 def try_out(module: str, model: Path) -> str:
     """Run a model once in a process of its own, which a bad build or a bad file may kill; what went wrong, or ''."""
+    import subprocess  # as above
+
     try:
         done = subprocess.run(
             [sys.executable, "-c", PROBE, module, str(model)],
@@ -121,7 +129,7 @@ def try_out(module: str, model: Path) -> str:
 def explain(stderr: str) -> str:
     """One line for a failed probe."""
     if "_ARRAY_API" in stderr or "NumPy 1.x" in stderr:
-        return f"built for numpy 1, found numpy {metadata.version('numpy')}: pip install 'numpy<2'"
+        return f"built for numpy 1, found numpy {np.__version__}: pip install 'numpy<2'"
     return (stderr.strip().splitlines() or ["failed without a word"])[-1]
 
 

@@ -1,114 +1,154 @@
 """The batch run: read, normalise, classify, one row for every input."""
 
-from collections.abc import Callable, Iterable
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digit_infer.classifier import Classifier, Probabilities
-from digit_infer.decode import read_picture
 from digit_infer.errors import ImageError
-from digit_infer.normalise import BLANK, normalise
-from digit_infer.parity import Parity, compare
+from digit_infer.found import Columns, Expected, Found, pack, unpack
+from digit_infer.normalise import BLANK, Normalised, normalise_all
+from digit_infer.pool import Pool
 from digit_infer.report import Tally
 from digit_infer.row import Row, Status
-from digit_infer.settings import Options
-from digit_infer.sources import Found
+
+DECODED_AT_ONCE = 2**23  # pixels: what a worker holds of decoded pictures, whatever the size of the batch
+Format = Callable[[list[Row]], str]
+
+
+class Details(NamedTuple):
+    """What the rows of a batch were made from."""
+
+    batch: list[Found]
+    rows: list[Row]
+    pixels: NDArray[np.uint8]  # (n, 28, 28), what the network saw
+    probabilities: Probabilities  # (n, 10)
+    reference: Probabilities | None  # (n, 10), of the model compared with
+
+
+class Answer(NamedTuple):
+    """What a worker makes of a batch: the rows as text, their counts, and the details where asked for."""
+
+    text: str
+    tally: Tally
+    details: Details | None = None
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One input as it was read; with status `error` the pixels, (28, 28), uint8, mean nothing."""
+class Reader:
+    """Turns inputs into rows; what a worker works with."""
 
-    found: Found
-    pixels: NDArray[np.uint8]
-    status: Status = "ok"
-    reason: str = ""
+    classifier: Classifier
+    min_confidence: float
+    expected: Expected
+    format: Format
+    against: Classifier | None = None
+    details: bool = False  # whether the answers hold them
+
+    def __call__(self, batch: list[Found]) -> Answer:
+        normalised, faults = read_all(batch)
+        pixels = np.stack([one.pixels for one in normalised])
+        probabilities = self.classifier.classify(pixels)
+        rows = self.make_rows(batch, [one.reason for one in normalised], faults, probabilities)
+        answer = Answer(self.format(rows), Tally.of(rows))
+        if not self.details:
+            return answer
+        reference = self.against.classify(pixels) if self.against else None
+        return answer._replace(details=Details(batch, rows, pixels, probabilities, reference))
+
+    def make_rows(
+        self, batch: list[Found], reasons: list[str], faults: dict[int, str], probabilities: Probabilities
+    ) -> list[Row]:
+        """Turn the probabilities, (n, 10), into rows; `reasons` are the normaliser's, `faults` the reader's."""
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
+        chances = np.take_along_axis(probabilities, best, axis=1).astype(np.float64)
+        confidence, second_confidence = np.round(chances.T, 4).tolist()
+        margin = np.round(chances[:, 0] - chances[:, 1], 4).tolist()
+        digits, seconds = best.T.tolist()
+        statuses: list[Status] = ["ok"] * len(batch)
+        # torn between two digits it is one of them; spread over all, as the network learnt of other things, none
+        torn = chances.sum(1) > 0.5
+        for i in np.flatnonzero(chances[:, 0] < self.min_confidence).tolist():
+            reasons[i] = reasons[i] or ("low_confidence" if torn[i] else "not_a_digit")
+        for i, reason in enumerate(reasons):
+            if reason:
+                statuses[i] = "rejected"
+        paths = [found.path for found in batch]
+        expected = [self.expected(path) for path in paths]
+        guesses = digits, confidence, margin, seconds, second_confidence
+        rows = list(map(Row, paths, statuses, *guesses, reasons, expected))
+        for i, found in enumerate(batch):
+            if found.done:
+                rows[i] = found.done
+            elif i in faults:
+                rows[i] = Row(paths[i], "error", reason=faults[i], expected=expected[i])
+            elif reasons[i] == BLANK.reason:
+                rows[i] = Row(paths[i], "rejected", reason=BLANK.reason, expected=expected[i])
+        return rows
+
+    def give_up(self, found: Found, exit_code: int) -> Answer:
+        """The answer for a picture that kills whoever reads it."""
+        reason = f"killed its reader ({signal.Signals(-exit_code).name if exit_code < 0 else f'exit {exit_code}'})"
+        return self([found._replace(fault=reason)])
 
 
-def read(found: Found) -> Picture:
-    """Decode and normalise one input; what goes wrong becomes its status."""
-    try:
-        normalised = normalise(read_picture(Path(found.path)))
-    except ImageError as error:
-        return Picture(found, BLANK.pixels, "error", str(error))
-    return Picture(found, normalised.pixels, "rejected" if normalised.reason else "ok", normalised.reason)
+def read_all(batch: list[Found]) -> tuple[list[Normalised], dict[int, str]]:
+    """Decode and normalise; and what is wrong with those, by their places, that cannot be read."""
+    results, faults = [BLANK] * len(batch), {}
+    waiting: dict[int, NDArray[np.uint8]] = {}
+    held = 0
+    for i, found in enumerate(batch):
+        if found.done:
+            continue
+        try:
+            waiting[i] = found.read()
+        except ImageError as error:
+            faults[i] = str(error)
+            continue
+        held += waiting[i].size
+        if held > DECODED_AT_ONCE:
+            place(waiting, results)
+            held = 0
+    place(waiting, results)
+    return results, faults
 
 
-def make_row(picture: Picture, probabilities: Probabilities, min_confidence: float, labelled: bool) -> Row:
-    """Turn the probabilities of one picture, (10,), into its row; with `labelled` its folder's name is the truth."""
-    path, expected = picture.found.path, picture.found.digit_of_folder() if labelled else None
-    status, reason = picture.status, picture.reason
-    if status == "error" or reason == BLANK.reason:
-        return Row(path, status, reason=reason, expected=expected)
-    digit, second = (int(label) for label in np.argsort(-probabilities, kind="stable")[:2])
-    confidence, second_confidence = float(probabilities[digit]), float(probabilities[second])
-    if status == "ok" and confidence < min_confidence:
-        status, reason = "rejected", "low_confidence"
-    return Row(
-        path,
-        status,
-        digit=digit,
-        confidence=round(confidence, 4),
-        margin=round(confidence - second_confidence, 4),
-        second=second,
-        second_confidence=round(second_confidence, 4),
-        reason=reason,
-        expected=expected,
-    )
+def place(waiting: dict[int, NDArray[np.uint8]], results: list[Normalised]) -> None:
+    """Normalise the pictures waiting into their places."""
+    for i, one in zip(waiting, normalise_all(list(waiting.values())), strict=True):
+        results[i] = one
+    waiting.clear()
 
 
 def run(
-    found: Iterable[Found],
-    classifier: Classifier,
-    take: Callable[[Picture, Row], object],
-    options: Options,
-    tally: Tally,
-    against: Classifier | None = None,
-) -> Parity | None:
-    """Run the whole way over all inputs, a batch at a time: every input gets exactly one row, in order.
+    found: Iterator[Found], reader: Reader, workers: int, batch_size: int, write: Callable[[Answer], object]
+) -> bool:
+    """Run the whole way over all inputs: every input gets exactly one row, in order, handed to `write` by the batch.
 
-    Each picture and its row go to `take`, the row into `tally`. `against` classifies the same pictures; returned is
-    the comparison over all that could be read, None where there is none.
+    SIGINT and SIGTERM end it after the batches in flight; returns whether that happened.
     """
-    min_confidence = classifier.bundle.min_confidence if options.min_confidence is None else options.min_confidence
-    pairs, stream = Pairs(), iter(found)
-    while pictures := [read(member) for member in islice(stream, options.batch_size)]:
-        pixels = np.stack([picture.pixels for picture in pictures])
-        probabilities = classifier.classify(pixels)
-        rows = [
-            make_row(picture, answer, min_confidence, options.labelled)
-            for picture, answer in zip(pictures, probabilities, strict=True)
-        ]
-        for picture, row in zip(pictures, rows, strict=True):
-            take(picture, row)
-            tally.add(row)
-        if against:
-            pairs.add(rows, against.classify(pixels), probabilities)
-    return pairs.compare() if against else None
+    stopped = False
 
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
 
-class Pairs:
-    """Both models' probabilities for the pictures that could be read, kept until they are compared."""
+    def work(columns: Columns) -> Answer:
+        return reader(unpack(columns))
 
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.reference: list[Probabilities] = []
-        self.candidate: list[Probabilities] = []
+    def take(count: int) -> list[Found]:
+        return [] if stopped else list(islice(found, count))
 
-    def add(self, rows: list[Row], reference: Probabilities, candidate: Probabilities) -> None:
-        readable = [i for i, row in enumerate(rows) if row.digit is not None]
-        self.rows += [rows[i] for i in readable]
-        self.reference.append(reference[readable])
-        self.candidate.append(candidate[readable])
-
-    def compare(self) -> Parity | None:
-        if not self.rows:
-            return None
-        expected = [row.expected for row in self.rows]
-        labels = None if None in expected else np.array(expected, np.int64)
-        names = [row.path for row in self.rows]
-        return compare(np.concatenate(self.reference), np.concatenate(self.candidate), labels, names)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for answer in Pool(work, reader.give_up, workers, batch_size, pack).map(take):
+            write(answer)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return stopped

@@ -14,7 +14,6 @@ import digit_infer
 from digit_infer import normalise
 from digit_infer.bundle import Bundle
 from digit_infer.classifier import Classifier
-from digit_infer.parity import Parity
 from digit_infer.row import Row
 from digit_infer.settings import Options
 
@@ -30,14 +29,23 @@ class Tally:
     confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros((10, 10), np.int64))
     start: float = field(default_factory=time.perf_counter)
 
-    def add(self, row: Row) -> None:
-        self.statuses[row.status] += 1
-        if row.expected is None:
-            return
-        self.expected += 1
-        self.right += row.status == "ok" and row.digit == row.expected
-        if row.digit is not None:
-            self.confusion[row.expected, row.digit] += 1
+    @classmethod
+    def of(cls, rows: list[Row]) -> "Tally":
+        """The counts of some rows."""
+        tally = cls(Counter(row.status for row in rows))
+        known = [row for row in rows if row.expected is not None]
+        tally.expected = len(known)
+        tally.right = sum(row.status == "ok" and row.digit == row.expected for row in known)
+        if read := [(row.expected, row.digit) for row in known if row.digit is not None]:
+            expected, digits = np.array(read).T
+            tally.confusion = confusion_matrix(expected, digits)
+        return tally
+
+    def add(self, other: "Tally") -> None:
+        self.statuses += other.statuses
+        self.expected += other.expected
+        self.right += other.right
+        self.confusion += other.confusion
 
     def skip(self, path: str) -> None:
         self.skipped += 1
@@ -65,13 +73,14 @@ class Tally:
             lines += confusion_table(self.confusion)
         return "\n".join(lines)
 
-    def counts(self) -> dict[str, Any]:
-        """The same for the run record."""
+    def record(self) -> dict[str, Any]:
+        """The same for programs."""
         counts: dict[str, Any] = {name: self.statuses[name] for name in ("ok", "rejected", "error")}
         counts |= {"pictures": self.pictures, "skipped": self.skipped}
         if self.expected:
             counts |= {"expected": self.expected, "right": self.right, "confusion": self.confusion.tolist()}
-        return counts
+        finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return {"counts": counts, "finished": finished, "seconds": round(self.seconds, 3)}
 
 
 def confusion_matrix(labels: NDArray[np.integer], digits: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -88,15 +97,10 @@ def confusion_table(confusion: NDArray[np.int64]) -> list[str]:
     return lines
 
 
-def run_record(
-    classifier: Classifier,
-    inputs: list[str],
-    options: Options,
-    tally: Tally,
-    against: Classifier | None,
-    parity: Parity | None,
+def describe_run(
+    classifier: Classifier, inputs: list[str], options: Options, against: Classifier | None
 ) -> dict[str, Any]:
-    """What made the rows, for whoever asks later; stands beside them as <output>.run.json."""
+    """What decides the rows, for whoever asks later and for --resume; stands beside them as <output>.run.json."""
     return {
         "version": digit_infer.__version__,
         "model": classifier.bundle.name,
@@ -107,10 +111,6 @@ def run_record(
         "normaliser": {"version": normalise.VERSION, "parameters": asdict(normalise.PARAMETERS)},
         "inputs": inputs,
         "options": asdict(options),
-        "counts": tally.counts(),
-        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "seconds": round(tally.seconds, 3),
-        "parity": parity and asdict(parity),
     }
 
 

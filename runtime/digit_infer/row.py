@@ -1,13 +1,11 @@
 """The row: one input, one row, always."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Status = Literal["ok", "rejected", "error"]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """What is known about one input; probabilities are 0-1, rounded to 4 places.
 
     `rejected` keeps the best guess and says why not to trust it; `error` has no digit.

@@ -1,15 +1,36 @@
 """What a run can be told; the defaults feed the command line, so this must load fast."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 RUNTIMES = ("litert", "tflite-runtime", "tensorflow")  # in order of preference
 SHIPPED = ("base", "small", "nano")  # the models in the package
+MODELS = Path(__file__).parent / "models"
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a run answers."""
+    """What decides the rows, beside model and inputs."""
 
-    batch_size: int = 256
     min_confidence: float | None = None  # None for the model's own
-    labelled: bool = False  # the folder's name, 0 to 9, is the truth
+    labels: str | None = None  # `folders` or a CSV file
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How a run goes about it; the rows are the same."""
+
+    workers: int | None = None  # processes; None for one per usable core
+    batch_size: int = 512  # pictures per invocation, at most
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the rows go, and what becomes of those that are there."""
+
+    path: Path | None = None  # None for stdout
+    resume: bool = False
+    retry_errors: bool = False
+    force: bool = False
+    progress: bool = False
+    debug_dir: Path | None = None

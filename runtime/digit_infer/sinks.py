@@ -1,75 +1,192 @@
-"""Where rows go: CSV, JSON lines, or a table on a terminal."""
+"""Where rows go: CSV or JSON lines in a file that an interrupted run can go on with, or a table on a terminal."""
 
 import csv
+import errno
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import fields
+from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, NamedTuple
 
+from digit_infer.command import require
 from digit_infer.errors import OutputError
-from digit_infer.files import written_whole
 from digit_infer.row import Row, printable
 
-Write = Callable[[Row], object]
+HEADER = ",".join(Row._fields) + "\n"
 
 
-def csv_sink(stream: TextIO) -> Write:
+def csv_text(rows: list[Row]) -> str:
+    """Rows as lines of CSV."""
+    stream = io.StringIO()
     plain = csv.writer(stream, lineterminator="\n")
+    if not any("\r" in row.path for row in rows):
+        plain.writerows(rows)
+        return stream.getvalue()
     quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)  # csv leaves a lone \r unquoted
-    plain.writerow(field.name for field in fields(Row))
-    return lambda row: (quoted if "\r" in row.path else plain).writerow(vars(row).values())
+    for row in rows:
+        (quoted if "\r" in row.path else plain).writerow(row)
+    return stream.getvalue()
 
 
-def jsonl_sink(stream: TextIO) -> Write:
-    return lambda row: stream.write(json.dumps(vars(row), ensure_ascii=False) + "\n")
+def jsonl_text(rows: list[Row]) -> str:
+    """Rows as lines of JSON."""
+    return "".join(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in rows)
 
 
-def table_sink(stream: TextIO) -> Write:
+def utf8_jsonl_text(rows: list[Row]) -> str:
+    """Rows as lines of JSON that Arrow reads: names that are not UTF-8 are escaped, not told in surrogates."""
+    return jsonl_text([row._replace(path=as_written(row.path).decode()) for row in rows])
+
+
+def table_text(rows: list[Row]) -> str:
     """Digit first, path last, so that rows can be printed as they come and still stand in columns."""
-    stream.write("digit  confidence  status    path\n")
-
-    def write(row: Row) -> None:
+    lines = []
+    for row in rows:
         digit = "-" if row.digit is None else row.digit
         confidence = "-" if row.confidence is None else f"{100 * row.confidence:.1f} %"
         notes = [row.reason] if row.reason else []
         if row.expected not in (None, row.digit):
             notes.append(f"expected {row.expected}")
-        stream.write(f"{digit:>5}  {confidence:>10}  {row.status:<8}  {printable(row.path)}")
-        stream.write(f"  ({', '.join(notes)})\n" if notes else "\n")
-
-    return write
-
-
-SINKS: dict[str, Callable[[TextIO], Write]] = {".csv": csv_sink, ".jsonl": jsonl_sink}
+        line = f"{digit:>5}  {confidence:>10}  {row.status:<8}  {printable(row.path)}"
+        lines.append(line + (f"  ({', '.join(notes)})\n" if notes else "\n"))
+    return "".join(lines)
 
 
-def sink_for(output: Path) -> Callable[[TextIO], Write]:
-    """By suffix. Raises OutputError for one that is not known."""
-    if output.suffix not in SINKS:
-        raise OutputError(f"{output}: rows are written as {' or '.join(SINKS)}")
-    return SINKS[output.suffix]
+def csv_row(record: str) -> Row:
+    """The row that a record of CSV was made from; of a path that is not UTF-8, as it was escaped."""
+    fields: list[Any] = next(csv.reader([record]))
+    for place in (2, 5, 8):
+        fields[place] = int(fields[place]) if fields[place] else None
+    for place in (3, 4, 6):
+        fields[place] = float(fields[place]) if fields[place] else None
+    return Row(*fields)
 
 
-@contextmanager
-def open_sink(output: Path | None, force: bool) -> Iterator[Write]:
-    """Open a file that appears only when it is whole, or stdout: a table on a terminal, CSV in a pipe.
+def jsonl_row(record: str) -> Row:
+    return Row(**json.loads(record))
 
-    Raises OutputError where the file exists and `force` is not given.
+
+class Kind(NamedTuple):
+    """How rows stand in a file: its first line, rows to text, and back a record to a row. A line feed ends a record
+    where all quotes are closed, or always.
     """
-    if output is None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # of names that are not UTF-8
-        yield (table_sink if sys.stdout.isatty() else csv_sink)(sys.stdout)
-        return
-    make = sink_for(output)
-    if output.exists() and not force:
-        raise OutputError(f"{output} exists; --force replaces it")
-    with (
-        written_whole(output) as temporary,
-        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
-    ):
-        yield make(stream)
+
+    header: bytes
+    text: Callable[[list[Row]], str]
+    row: Callable[[str], Row]
+    quoted: bool
+
+
+KINDS = {
+    ".csv": Kind(HEADER.encode(), csv_text, csv_row, quoted=True),
+    ".jsonl": Kind(b"", jsonl_text, jsonl_row, quoted=False),
+    ".parquet": Kind(b"", utf8_jsonl_text, jsonl_row, quoted=False),
+}
+TABLE = "digit  confidence  status    path\n"
+
+
+def kind_of(output: Path) -> Kind:
+    """By suffix. Raises OutputError for one that is not known."""
+    if output.suffix not in KINDS:
+        raise OutputError(f"{output}: rows are written as {' or '.join(KINDS)}")
+    return KINDS[output.suffix]
+
+
+def file_of_rows(output: Path) -> "RowFile":
+    """What writes rows to a path. Raises OutputError for a suffix that is not known."""
+    if output.suffix != ".parquet":
+        return RowFile(output)
+    require("pyarrow", "parquet")
+    from digit_infer.parquet import ParquetFolder
+
+    return ParquetFolder(output)
+
+
+def as_written(text: str) -> bytes:
+    """Names that are not UTF-8 are escaped."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+class RowFile:
+    """A file of rows, `<output>.partial` until it is complete; what it holds is always whole rows."""
+
+    is_folder = False
+
+    def __init__(self, output: Path) -> None:
+        self.output, self.kind = output, kind_of(output)
+        if output.exists() and output.is_dir() != self.is_folder:
+            raise OutputError(f"{output} is {'no folder' if self.is_folder else 'a folder'}; name another")
+        self.partial = self.interrupted = output.with_name(f"{output.name}.partial")
+
+    def records(self, path: Path) -> Iterator[bytes]:
+        """The header and the records that an earlier run wrote to a file; a torn last one is left out."""
+        record = b""
+        with path.open("rb") as file:
+            for line in file:
+                record += line
+                if record.endswith(b"\n") and not (self.kind.quoted and record.count(b'"') % 2):
+                    yield record
+                    record = b""
+
+    def kept_rows(self, path: Path) -> Iterator[Row]:
+        """What `records` holds, as rows."""
+        records = self.records(path)
+        try:
+            if self.kind.header:
+                next(records, None)
+            for record in records:
+                yield self.kind.row(record.decode())
+        except (OSError, LookupError, TypeError, ValueError, csv.Error) as error:
+            raise OutputError(f"{path} is damaged, so nothing can be gone on with; --force starts over") from error
+
+    def open(self, keep: int = 0) -> None:
+        """Begin to write, behind the first `keep` rows of the partial file where there are any."""
+        try:
+            self.output.parent.mkdir(parents=True, exist_ok=True)
+            if keep:
+                held = islice(self.records(self.partial), keep + bool(self.kind.header))
+                end = sum(len(record) for record in held)
+                self.file = self.partial.open("r+b", buffering=0)
+                self.file.truncate(end)
+                self.file.seek(end)
+            else:
+                self.file = self.partial.open("wb", buffering=0)
+                self.file.write(self.kind.header)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.output}: {error.strerror or error}") from error
+
+    def write(self, text: str) -> None:
+        """Append whole rows, or none of them. Raises OutputError where the disk is full."""
+        content, start = as_written(text), self.file.tell()
+        try:
+            written = self.file.write(content)
+            if written != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self.file.truncate(start)
+            raise OutputError(
+                f"cannot write {self.output}: {(error.strerror or str(error)).lower()}; "
+                f"the rows so far are in {self.partial.name}, --resume goes on with them"
+            ) from error
+
+    def close(self) -> None:
+        """Make sure that what was written is on the disk."""
+        os.fsync(self.file.fileno())
+        self.file.close()
+
+    def complete(self) -> None:
+        """Give the closed file its name."""
+        self.partial.replace(self.output)
+        self.interrupted.unlink(missing_ok=True)  # where rows were made anew from those in it
+
+
+def open_stdout() -> tuple[Callable[[list[Row]], str], Callable[[str], object]]:
+    """How rows are turned to text for stdout, a table on a terminal and CSV in a pipe, and what writes the text."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # of names that are not UTF-8
+    terminal = sys.stdout.isatty()
+    sys.stdout.write(TABLE if terminal else HEADER)
+    return (table_text if terminal else csv_text), sys.stdout.write

@@ -1,53 +1,64 @@
-"""Find the pictures that the command line names."""
+"""Find the pictures that the command line names, one after the other: never a full list of them."""
 
 import glob
 import os
 import re
 import stat
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import chain
-from pathlib import Path
+from itertools import chain, islice
 
 from digit_infer.errors import InputError
+from digit_infer.found import Found
 
-SUFFIXES = (
+SUFFIXES = {
     *(".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo"),
     *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-)
+}
 MAGIC = (rb"\x89PNG\r\n", rb"\xff\xd8\xff", rb"GIF8[79]a", rb"BM.{4}\0{4}", rb"II\*\0", rb"MM\0\*", rb"RIFF.{4}WEBP")
 FIRST_BYTES = re.compile(b"|".join(MAGIC), re.DOTALL)  # of pictures whose name has no known suffix
+LISTED = 100_000  # entries of a folder that are read in order of name; a larger one as the file system lists it
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".npz", ".npy")
+IDX = re.compile(r"idx[123]-ubyte(\.gz)?$")
+OnSkip = Callable[[str], object]
 
 
-@dataclass(frozen=True)
-class Found:
-    """One input: its path as it goes into the row."""
+def find_images(inputs: Iterable[str], on_skip: OnSkip = lambda path: None) -> Iterator[Found]:
+    """Yield every picture in folders (recursive, sorted, hidden files left out), files, globs, archives, arrays and,
+    for `-`, in the list on stdin, in the order given.
 
-    path: str
-
-    def digit_of_folder(self) -> int | None:
-        """What a folder named 0 to 9 says about the pictures in it."""
-        name = Path(self.path).absolute().parent.name
-        return int(name) if len(name) == 1 and name in "0123456789" else None
-
-
-def find_images(inputs: Iterable[str], on_skip: Callable[[str], object] = lambda path: None) -> Iterator[Found]:
-    """Yield every picture in folders (recursive, sorted, hidden files left out), files and globs, in the order given.
-
-    `on_skip` hears of the files in folders that are not pictures. A file named by itself is always yielded, and so is
-    a folder that cannot be listed, for its row to say so. Raises InputError for what does not exist, at once.
+    `on_skip` hears of the files in folders and archives that are not pictures. A file named by itself is always
+    yielded, and so is what cannot be listed, for its row to say so. Raises InputError for what does not exist, at once.
     """
     expanded = [path for given in inputs for path in expand(given)]
-    return chain.from_iterable(walk(path, on_skip) if os.path.isdir(path) else [Found(path)] for path in expanded)
+    return chain.from_iterable(open_input(path, on_skip) for path in expanded)
 
 
 def expand(given: str) -> list[str]:
     """A path as it is, or what a glob pattern stands for."""
-    if os.path.lexists(given):
+    if given == "-" or os.path.lexists(given):
         return [given]
     if matches := sorted(glob.glob(given, recursive=True)):
         return matches
     raise InputError(f"{given}: no such file or folder")
+
+
+def open_input(path: str, on_skip: OnSkip) -> Iterator[Found]:
+    """What one input holds."""
+    if path == "-":
+        return (found_file(os.fsdecode(line)) for line in map(bytes.strip, sys.stdin.buffer) if line)
+    if os.path.isdir(path):
+        return walk(path, on_skip)
+    if path.lower().endswith(ARCHIVES) or IDX.search(path):
+        from digit_infer.archives import read_archive  # few need it, and it loads slowly
+
+        return read_archive(path, on_skip)
+    return iter([found_file(path)])
+
+
+def found_file(path: str) -> Found:
+    """A file by its path, written so that no spreadsheet takes it for a formula."""
+    return Found(f"./{path}" if path[0] in "=+-@\t\r" else path)
 
 
 def at_least_one(found: Iterator[Found]) -> Iterator[Found]:
@@ -57,30 +68,41 @@ def at_least_one(found: Iterator[Found]) -> Iterator[Found]:
     raise InputError("no pictures there; name a folder with pictures, or the files themselves")
 
 
-def walk(folder: str, on_skip: Callable[[str], object]) -> Iterator[Found]:
+def walk(folder: str, on_skip: OnSkip) -> Iterator[Found]:
     """The pictures of one folder and, after them, of its sub-folders; links to folders are not followed."""
-    unreadable: list[OSError] = []
-    for parent, folders, files in os.walk(folder, onerror=unreadable.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = os.path.join(parent, name)
-            if not name.startswith(".") and looks_like_image(path):
-                yield Found(path)
-            else:
-                on_skip(path)
-    for error in unreadable:
-        yield Found(error.filename)
-
-
-def looks_like_image(path: str) -> bool:
-    """By suffix, or where that says nothing by the first bytes."""
-    known = os.path.splitext(path)[1].lower() in SUFFIXES
+    subfolders = []
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a named pipe would wait for ever
+        with os.scandir(folder) as entries:
+            first = list(islice(entries, LISTED + 1))
+            if len(first) <= LISTED:
+                first.sort(key=lambda entry: entry.name)
+            for entry in chain(first, entries):
+                if entry.is_dir(follow_symlinks=False):
+                    if not entry.name.startswith("."):
+                        subfolders.append(entry.path)
+                elif not entry.name.startswith(".") and looks_like_image(entry):
+                    yield found_file(entry.path)
+                else:
+                    on_skip(entry.path)
+    except OSError:
+        yield found_file(folder)
+    for subfolder in sorted(subfolders):
+        yield from walk(subfolder, on_skip)
+
+
+def known_suffix(name: str) -> bool:
+    return name[name.rfind(".") :].lower() in SUFFIXES
+
+
+def looks_like_image(entry: os.DirEntry[str]) -> bool:
+    """By suffix, or where that says nothing by the first bytes."""
+    known = known_suffix(entry.name)
+    try:
+        if known:  # a named pipe would wait for ever; a broken link is to have its row
+            return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+        if not stat.S_ISREG(entry.stat().st_mode):
             return False
-        if known:
-            return True
-        with open(path, "rb") as file:
+        with open(entry.path, "rb") as file:
             return FIRST_BYTES.match(file.read(12)) is not None
     except OSError:
-        return known  # a broken link: its row will say so
+        return known

@@ -1,0 +1,187 @@
+"""Pictures inside zip and tar archives and arrays inside .npy, .npz and IDX files, read as streams.
+
+Nothing is unpacked to disk, so no name in an archive can point anywhere; every size is bounded before it is read.
+"""
+
+import gzip
+import io
+import lzma
+import math
+import os
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digit_infer.found import Found
+from digit_infer.sources import FIRST_BYTES, IDX, OnSkip, found_file, known_suffix
+
+LARGEST = 64 * 2**20  # bytes of one picture in an archive
+LARGEST_NAME = 2**20  # bytes of a name in a tar
+LARGEST_SIDE = 4096  # px of one picture in an array
+AT_ONCE = 256  # pictures of an array that are read together
+NAMES = tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE
+DAMAGE = (
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def read_archive(path: str, on_skip: OnSkip) -> Iterator[Found]:
+    """What an archive or array file holds, as `path/member` or `path[number]`; where it is damaged, a row says so."""
+    name = path.lower()
+    try:
+        if name.endswith(".zip"):
+            yield from read_zip(path, on_skip)
+        elif name.endswith(".npz"):
+            yield from read_npz(path)
+        elif name.endswith(".npy"):
+            with open(path, "rb") as file:
+                yield from read_npy(file, path)
+        elif IDX.search(path):
+            with open(path, "rb") as file, gzip.open(file) if name.endswith(".gz") else file as stream:
+                yield from read_idx(cast("IO[bytes]", stream), path)
+        else:
+            yield from read_tar(path, on_skip)
+    except DAMAGE as error:
+        reason = (str(getattr(error, "strerror", None) or error) or "ends too early").lower().splitlines()[0]
+        yield found_file(path)._replace(fault=f"damaged archive: {reason}")
+
+
+def read_zip(path: str, on_skip: OnSkip) -> Iterator[Found]:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.is_dir():
+                continue
+            inner = found_file(f"{path}/{member.filename}")
+            if member.flag_bits & 1:
+                yield inner._replace(fault="encrypted")
+                continue
+            try:
+                with archive.open(member) as stream:
+                    found = read_member(inner, member.file_size, stream)
+            except DAMAGE:
+                found = inner._replace(fault="damaged archive member")
+            if found is None:
+                on_skip(inner.path)
+            else:
+                yield found
+
+
+def read_tar(path: str, on_skip: OnSkip) -> Iterator[Found]:
+    with tarfile.open(path, "r|*", tarinfo=Header) as archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.isfile() else None
+            inner = found_file(f"{path}/{member.name}")
+            found = read_member(inner, member.size, stream) if stream else None
+            if found:
+                yield found
+            elif not member.isdir():
+                on_skip(inner.path)
+
+
+class Header(tarfile.TarInfo):
+    """A member's header. One that is torn or damaged, tarfile takes for the end, and a name it reads at any size."""
+
+    @classmethod
+    def frombuf(cls, content: bytes | bytearray, encoding: str, errors: str) -> "Header":
+        header = super().frombuf(content, encoding, errors)
+        if header.type in NAMES and header.size > LARGEST_NAME:
+            raise tarfile.ReadError(f"a name of {header.size} bytes")
+        return header
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> "Header":
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the end as it should be
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from error
+
+
+def read_member(inner: Found, size: int, stream: IO[bytes]) -> Found | None:
+    """One picture of an archive; None for what is none. What its header says of its size is not believed."""
+    name = os.path.basename(inner.path)
+    if name.startswith("."):
+        return None
+    start = stream.read(12)
+    if not (known_suffix(name) or FIRST_BYTES.match(start)):
+        return None
+    if size > LARGEST:
+        return inner._replace(fault=f"larger than {LARGEST // 2**20} MB")
+    content = start + stream.read(LARGEST + 1 - len(start))
+    if len(content) > LARGEST:
+        return inner._replace(fault=f"larger than {LARGEST // 2**20} MB")
+    return inner._replace(content=content)
+
+
+def read_npz(path: str) -> Iterator[Found]:
+    """The arrays that are pictures; labels, which have one axis, are passed over."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as stream:
+                yield from read_npy(stream, f"{path}/{member.filename.removesuffix('.npy')}", labels=True)
+
+
+def read_npy(stream: IO[bytes], name: str, *, labels: bool = False) -> Iterator[Found]:
+    """Raises ValueError for an array that does not hold pictures, pickled objects first of all."""
+    version = np.lib.format.read_magic(stream)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    try:
+        shape, column_major, dtype = read_header(stream)
+    except Exception as error:  # it is Python source, whose parser raises whatever it meets
+        raise ValueError("not the header of an array") from error
+    if labels and len(shape) < 2:
+        return iter(())
+    if column_major or dtype.kind not in "uifb":
+        raise ValueError(f"pictures are rows of numbers, this holds {dtype}{' by columns' * column_major}")
+    return read_rows(stream, shape, dtype, name)
+
+
+def read_idx(stream: IO[bytes], name: str) -> Iterator[Found]:
+    """MNIST's own format."""
+    zero, kind, axes = struct.unpack(">HBB", stream.read(4))
+    if zero or kind != 8 or axes not in (2, 3, 4):
+        raise ValueError("not an IDX file of pictures in bytes")
+    return read_rows(stream, struct.unpack(f">{axes}I", stream.read(4 * axes)), np.dtype(np.uint8), name)
+
+
+def read_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Iterator[Found]:
+    """Pictures, (n, h, w), (n, h, w, 1 or 3) or (n, 784), some at a time. Raises ValueError or EOFError."""
+    one = (28, 28) if shape[1:] == (784,) else shape[1:]
+    if (len(one) == 3 and one[2] not in (1, 3)) or len(one) not in (2, 3):
+        raise ValueError(f"pictures are (n, h, w), (n, h, w, 3) or (n, 784), this is {shape}")
+    if not all(0 < side <= LARGEST_SIDE for side in one):
+        raise ValueError(f"pictures are 1 to {LARGEST_SIDE} px wide and high, these are {one}")
+    size = math.prod(one) * dtype.itemsize
+    name = found_file(name).path
+    together = max(1, min(AT_ONCE, LARGEST // size))
+    for start in range(0, shape[0], together):
+        count = min(together, shape[0] - start)
+        content = read_exactly(stream, count * size)
+        pictures: NDArray[Any] = np.frombuffer(content, dtype).reshape(count, *one)
+        for i in range(count):
+            yield Found(f"{name}[{start + i}]", pictures[i])
+
+
+def read_exactly(stream: IO[bytes], size: int) -> bytes:
+    buffer = io.BytesIO()
+    while missing := size - buffer.tell():
+        if not buffer.write(stream.read(missing)):
+            raise EOFError
+    return buffer.getvalue()

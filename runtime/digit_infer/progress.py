@@ -1,0 +1,29 @@
+"""A bar with rate and time left."""
+
+import time
+from itertools import islice
+from typing import Any
+
+from tqdm import tqdm
+
+from digit_infer.sources import ARCHIVES, find_images
+
+SECONDS = 1.0  # that counting the pictures beforehand may take; without the count there is no time left
+
+
+def progress_bar(inputs: list[str], done: int) -> "tqdm[Any]":
+    """A bar for a run over these inputs, of which so many are done."""
+    bar: tqdm[Any] = tqdm(total=count_pictures(inputs), initial=done, unit=" pictures", dynamic_ncols=True)
+    return bar
+
+
+def count_pictures(inputs: list[str]) -> int | None:
+    """How many there are, None where that takes too long or cannot be told without reading."""
+    if "-" in inputs or any(path.lower().endswith((*ARCHIVES, "ubyte", ".gz")) for path in inputs):
+        return None
+    found, total, until = find_images(inputs), 0, time.monotonic() + SECONDS
+    while part := len(list(islice(found, 1000))):
+        total += part
+        if time.monotonic() > until:
+            return None
+    return total

@@ -1,0 +1,84 @@
+"""Go on with an interrupted run: its rows are kept where they are of the same model, options and inputs."""
+
+import json
+from collections.abc import Iterator
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Any
+
+from digit_infer.errors import OutputError
+from digit_infer.files import write_json
+from digit_infer.found import Found
+from digit_infer.report import Tally
+from digit_infer.row import Row
+from digit_infer.settings import Output
+from digit_infer.sinks import RowFile, as_written
+
+
+def start_or_resume(
+    rows: RowFile, record: Path, about: dict[str, Any], found: Iterator[Found], tally: Tally, output: Output
+) -> Iterator[Found]:
+    """Open the file of rows and return the inputs that still need one; rows that are kept are counted in `tally`.
+
+    Raises OutputError where rows would be lost, or are not the first ones of this very run.
+    """
+    held = next((path for path in (rows.partial, rows.output) if path.exists()), None)
+    if output.resume and held:
+        check_same_run(record, about)
+        if output.retry_errors:
+            return without_good_rows(rows, held, found)
+        if held == rows.output:
+            raise OutputError(f"{held} is complete; --retry-errors reads again what was an error")
+        rows.open(keep=skip_rows(rows, found, tally))
+        return found
+    if held and not output.force:
+        way_out = "--resume goes on with it, --force starts over" if held == rows.partial else "--force replaces it"
+        raise OutputError(f"{held} exists; {way_out}")
+    rows.open()
+    write_json(record, about | {"status": "running"})
+    return found
+
+
+def skip_rows(rows: RowFile, found: Iterator[Found], tally: Tally) -> int:
+    """Take the inputs from `found` that have a row already; how many."""
+    keep, kept = 0, rows.kept_rows(rows.partial)
+    while part := list(islice(kept, 1000)):
+        for row, one in zip_longest(part, islice(found, len(part))):
+            check_same_input(row, one)
+        keep += len(part)
+        tally.add(Tally.of(part))
+    return keep
+
+
+def without_good_rows(rows: RowFile, held: Path, found: Iterator[Found]) -> Iterator[Found]:
+    """The inputs, those with a good row together with it; a file is begun that will replace the one held."""
+    kept = rows.kept_rows(held)
+    rows.partial = rows.output.with_name(f"{rows.output.name}.retry")
+    rows.open()
+
+    def pairs() -> Iterator[Found]:
+        for one in found:
+            if row := next(kept, None):
+                check_same_input(row, one)
+            yield one._replace(done=row) if row and row.status != "error" else one
+        if row := next(kept, None):
+            check_same_input(row, None)
+
+    return pairs()
+
+
+def check_same_input(row: Row, found: Found | None) -> None:
+    now = found.path if found else "nothing"
+    if row.path not in (now, as_written(now).decode()):
+        raise OutputError(f"the inputs have changed: {row.path!a} was read where {now!a} is now; --force starts over")
+
+
+def check_same_run(record: Path, about: dict[str, Any]) -> None:
+    """Whether the run record tells of a run like this one. Raises OutputError."""
+    try:
+        earlier = dict(json.loads(record.read_text()))
+    except (OSError, TypeError, ValueError) as error:
+        raise OutputError(f"{record} cannot be read, so nothing can be gone on with; --force starts over") from error
+    for name, value in json.loads(json.dumps(about)).items():
+        if earlier.get(name) != value:
+            raise OutputError(f"the interrupted run had another {name}; use the same, or --force to start over")

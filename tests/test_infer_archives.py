@@ -1,0 +1,222 @@
+"""Pictures in archives and arrays are read like the files themselves, in the order given."""
+
+import csv
+import gzip
+import io
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from archive_files import idx
+from click.testing import CliRunner
+
+from digit_infer.cli import main
+from digit_infer.sources import find_images
+
+
+def infer(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def rows_of(*arguments):
+    return list(csv.DictReader(io.StringIO(infer(*arguments, "--quiet").stdout)))
+
+
+def answers(rows):
+    """Rows without their paths."""
+    return [{key: value for key, value in row.items() if key != "path"} for row in rows]
+
+
+def zipped(path, files, root):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            archive.write(file, file.relative_to(root))
+
+
+def tarred(path, files, root):
+    with tarfile.open(path, f"w:{path.suffix[1:] if path.suffix != '.tar' else ''}".replace("tgz", "gz")) as archive:
+        for file in files:
+            archive.add(file, file.relative_to(root))
+
+
+@pytest.fixture(scope="module")
+def held(samples, sample_files, sample_pixels, sample_labels, tmp_path_factory):
+    """The 100 sample digits in every kind of file, by its name."""
+    folder = tmp_path_factory.mktemp("held")
+    zipped(folder / "a.zip", sample_files, samples / "digits")
+    for name in ("a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tar.xz"):
+        tarred(folder / name, sample_files, samples / "digits")
+    np.save(folder / "a.npy", sample_pixels)
+    np.savez_compressed(folder / "a.npz", x_test=sample_pixels, y_test=sample_labels)
+    (folder / "t10k-images-idx3-ubyte").write_bytes(idx(sample_pixels))
+    (folder / "t10k-images.idx3-ubyte.gz").write_bytes(gzip.compress(idx(sample_pixels)))
+    return {path.name: path for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def as_files(samples):
+    """The rows that the sample digits get as files."""
+    return rows_of(samples / "digits")
+
+
+ARRAYS = {
+    "a.npy": "a.npy[{}]",
+    "a.npz": "a.npz/x_test[{}]",
+    "t10k-images-idx3-ubyte": "t10k-images-idx3-ubyte[{}]",
+    "t10k-images.idx3-ubyte.gz": "t10k-images.idx3-ubyte.gz[{}]",
+}
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tar.xz"])
+def test_an_archive_holds_what_its_files_hold(name, held, as_files, sample_files, samples):
+    rows = rows_of(held[name])
+    assert answers(rows) == answers(as_files)
+    assert [row["path"] for row in rows] == [
+        f"{held[name]}/{file.relative_to(samples / 'digits')}" for file in sample_files
+    ]
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_an_array_holds_what_the_files_hold(name, held, as_files):
+    rows = rows_of(held[name])
+    assert answers(rows) == answers(as_files)
+    assert [row["path"] for row in rows] == [str(held[name].parent / ARRAYS[name].format(i)) for i in range(100)]
+
+
+def test_all_kinds_are_read_in_the_order_given(held, as_files, sample_files):
+    names = sorted(held, reverse=True)
+    rows = rows_of(*(held[name] for name in names[:5]), sample_files[42], *(held[name] for name in names[5:]))
+    expected = [*answers(as_files) * 5, answers(as_files)[42], *answers(as_files) * 5]
+    assert answers(rows) == expected
+    assert [row["path"].startswith(str(held[names[0]])) for row in rows[:101]] == [True] * 100 + [False]
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+def test_folders_in_an_archive_say_what_is_expected(name, held):
+    result = infer(held[name], "--labels", "folders")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["expected"] for row in rows] == sorted([*"0123456789"] * 10)
+    assert f"({sum(row['expected'] == row['digit'] for row in rows)} of 100)" in result.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_archives_do_not_depend_on_the_number_of_workers(workers, held, as_files):
+    assert answers(rows_of(held["a.zip"], held["a.npy"], "--workers", workers)) == answers(as_files) * 2
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.npy", "t10k-images.idx3-ubyte.gz"])
+def test_an_archive_can_be_gone_on_with(name, suffix, held, tmp_path):
+    path = tmp_path / f"rows{suffix}"
+    infer(held[name], "-o", path)
+    content = path.read_bytes()
+    path.unlink()
+    path.with_name(f"{path.name}.partial").write_bytes(content[: len(content) // 2])
+    infer(held[name], "-o", path, "--resume")
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_what_is_no_picture_in_an_archive_is_skipped_and_counted(kind, sample_files, tmp_path):
+    path, good = tmp_path / f"a.{kind}", sample_files[0].read_bytes()
+    members = {
+        "notes.txt": b"no picture",
+        "scan.png": good,
+        "sub/.hidden.png": good,
+        "__MACOSX/sub/._scan.png": b"\0\5\x16\7",
+        "sub/scan": good,
+        "sub/broken.png": b"no picture, but named so",
+        "empty": b"",
+    }
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.mkdir("sub") if hasattr(archive, "mkdir") else archive.writestr("sub/", b"")
+            for name, content in members.items():
+                archive.writestr(name, content)
+    else:
+        with tarfile.open(path, "w") as archive:
+            folder, link = tarfile.TarInfo("sub"), tarfile.TarInfo("link.png")
+            folder.type, link.type, link.linkname = tarfile.DIRTYPE, tarfile.SYMTYPE, "/etc/passwd"
+            archive.addfile(folder)
+            archive.addfile(link)
+            for name, content in members.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    skipped = []
+    found = [one.path.removeprefix(f"{path}/") for one in find_images([str(path)], skipped.append)]
+    assert found == ["scan.png", "sub/scan", "sub/broken.png"]
+    names = [one.removeprefix(f"{path}/") for one in skipped]
+    assert names == ["link.png"] * (kind == "tar") + [
+        "notes.txt",
+        "sub/.hidden.png",
+        "__MACOSX/sub/._scan.png",
+        "empty",
+    ]
+    result = infer(path)
+    assert result.exit_code == 3
+    assert f"3 pictures: 2 ok, 0 rejected, 1 errors; {len(names)} other files skipped" in result.stderr
+
+
+def test_archives_within_folders_are_left_closed(held, tmp_path):
+    (tmp_path / "a.zip").write_bytes(held["a.zip"].read_bytes())
+    skipped = []
+    assert list(find_images([str(tmp_path)], skipped.append)) == []
+    assert skipped == [str(tmp_path / "a.zip")]
+
+
+@pytest.mark.parametrize("folder", ["idx", "t10k-images-idx3-ubyte", "a.zip", "b.npy"])
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.tar.xz", "a.zip", "a.npy"])
+def test_the_kind_is_that_of_the_name_and_not_of_the_folder(name, folder, held, as_files, tmp_path):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / name).write_bytes(held[name].read_bytes())
+    assert answers(rows_of(tmp_path / folder / name)) == answers(as_files)
+    assert rows_of(tmp_path / folder) == []
+
+
+def test_suffixes_in_capitals_are_known_too(held, as_files, tmp_path):
+    (tmp_path / "A.ZIP").write_bytes(held["a.zip"].read_bytes())
+    (tmp_path / "B.Tar.GZ").write_bytes(held["a.tar.gz"].read_bytes())
+    assert answers(rows_of(tmp_path / "A.ZIP", tmp_path / "B.Tar.GZ")) == answers(as_files) * 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pixels: pixels[..., None],
+        lambda pixels: np.stack([pixels] * 3, axis=-1),
+        lambda pixels: pixels.reshape(100, 784),
+        lambda pixels: pixels.astype(np.float32) / 255,
+        lambda pixels: pixels.astype(np.float64) / 255,
+        lambda pixels: pixels.astype(np.float16) / 255,
+        lambda pixels: pixels.astype(np.float32),
+        lambda pixels: pixels.astype(np.int64),
+        lambda pixels: pixels.astype(np.uint16) * 257,
+        lambda pixels: pixels.astype(">u2") * 257,
+        lambda pixels: pixels.astype(np.uint32),
+    ],
+    ids=["one channel", "rgb", "784", "f4 0-1", "f8 0-1", "f2 0-1", "f4 0-255", "i8", "u2", "big-endian", "u4"],
+)
+def test_an_array_of_another_shape_or_type_reads_the_same(change, sample_pixels, as_files, tmp_path):
+    np.save(tmp_path / "a.npy", change(sample_pixels))
+    rows = rows_of(tmp_path / "a.npy")
+    assert [row["digit"] for row in rows] == [row["digit"] for row in as_files]
+    assert {row["status"] for row in rows} == {"ok"}
+
+
+def test_an_array_of_bool_is_black_and_white(sample_pixels, tmp_path):
+    np.save(tmp_path / "a.npy", sample_pixels > 127)
+    np.save(tmp_path / "b.npy", np.where(sample_pixels > 127, 255, 0).astype(np.uint8))
+    assert answers(rows_of(tmp_path / "a.npy")) == answers(rows_of(tmp_path / "b.npy"))
+
+
+def test_a_large_array_is_read_a_part_at_a_time(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((1000, 60, 50), np.uint8))
+    found = find_images([str(tmp_path / "a.npy")])
+    assert [next(found).path for _ in range(2)] == [f"{tmp_path}/a.npy[{i}]" for i in range(2)]
+    with (tmp_path / "a.npy").open("r+b") as file:
+        file.truncate(128 + 3000 * 700)
+    rest = [one.path for one in found]
+    assert rest[-1] == str(tmp_path / "a.npy")
+    assert 255 <= len(rest) <= 700

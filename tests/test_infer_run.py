@@ -1,0 +1,171 @@
+"""One run over mixed pictures: the same rows from any number of workers, whatever happens to a picture."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from digit_infer import found
+from digit_infer.cli import main
+
+
+def infer(*arguments, input=None):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], input=input)
+
+
+def csv_rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.fixture
+def images(samples, tmp_path):
+    """Pictures of all kinds and sizes, among them two that cannot be read and a blank one."""
+    folder = tmp_path / "images"
+    shutil.copytree(samples / "harder", folder / "harder")
+    shutil.copytree(samples / "digits" / "7", folder / "7")
+    (folder / "7" / "00000.png").write_bytes(b"\x89PNG")
+    (folder / "harder" / "0" / "a.jpg").write_bytes(b"")
+    Image.new("L", (1200, 900), 250).save(folder / "blank.png")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_any_number_of_workers_writes_the_same_bytes(name, images, tmp_path):
+    files = [tmp_path / f"{workers}-{name}" for workers in (1, 2, 3, 16)]
+    for workers, path in zip((1, 2, 3, 16), files, strict=True):
+        arguments = "--workers", workers, "--batch-size", 3, "--labels", "folders", "-o", path
+        assert infer(images, *arguments).exit_code == 3
+    assert len(files[0].read_bytes().splitlines()) >= 40
+    assert len({path.read_bytes() for path in files}) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_picture_that_goes_while_the_run_is_on_becomes_an_error(workers, images, monkeypatch):
+    images = images / "7"
+    last = sorted(images.iterdir())[-1]
+    read = found.read_picture
+
+    def read_and_take_away(path):
+        last.unlink(missing_ok=True)
+        return read(path)
+
+    expected = csv_rows(infer(images).stdout)
+    monkeypatch.setattr(found, "read_picture", read_and_take_away)
+    result = infer(images, "--workers", workers, "--batch-size", 1)
+    rows = csv_rows(result.stdout)
+    assert (result.exit_code, len(rows)) == (3, 10)
+    assert rows[:-1] == expected[:-1]
+    assert rows[-1] == dict.fromkeys(rows[-1], "") | {
+        "path": str(last),
+        "status": "error",
+        "reason": "no such file or directory",
+    }
+
+
+@pytest.mark.parametrize(
+    ("death", "reason"),
+    [
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), "killed its reader (SIGKILL)"),
+        (lambda: os._exit(3), "killed its reader (exit 3)"),
+    ],
+    ids=["SIGKILL", "exit 3"],
+)
+@pytest.mark.parametrize("names", [["blank.png"], ["7/00017.png", "harder/9/turned_by_exif-00241.jpg"]], ids=len)
+def test_a_picture_that_kills_its_reader_gets_its_row_and_so_do_all_others(names, death, reason, images, monkeypatch):
+    killers, read = {str(images / name) for name in names}, found.read_picture
+    assert all(map(os.path.exists, killers))
+    expected = csv_rows(infer(images, "--labels", "folders").stdout)
+    monkeypatch.setattr(found, "read_picture", lambda path: death() if path in killers else read(path))
+    result = infer(images, "--labels", "folders")
+    assert result.exit_code == 3
+    for row, before in zip(csv_rows(result.stdout), expected, strict=True):
+        if row["path"] in killers:
+            given_up = {"path": row["path"], "status": "error", "reason": reason, "expected": before["expected"]}
+            assert row == dict.fromkeys(row, "") | given_up
+        else:
+            assert row == before
+
+
+def test_the_summary_as_json_holds_the_counts(images, tmp_path):
+    (images / "notes.txt").write_text("no picture")
+    result = infer(images, "--labels", "folders", "--summary", tmp_path / "summary.json", "--quiet")
+    summary, rows = json.loads((tmp_path / "summary.json").read_text()), csv_rows(result.stdout)
+    counts = summary["counts"]
+    statuses = [row["status"] for row in rows]
+    assert {name: counts[name] for name in ("ok", "rejected", "error")} == {
+        name: statuses.count(name) for name in ("ok", "rejected", "error")
+    }
+    assert (counts["pictures"], counts["error"], counts["skipped"]) == (len(rows), 2, 1)
+    known = [row for row in rows if row["expected"]]
+    assert counts["expected"] == len(known) == len(rows) - 1
+    assert counts["right"] == sum(row["status"] == "ok" and row["digit"] == row["expected"] for row in known)
+    assert sum(map(sum, counts["confusion"])) == sum(bool(row["digit"]) for row in known)
+    assert summary["parity"] is None
+    assert summary["seconds"] > 0
+
+
+def test_the_summary_has_the_comparison_too(images, tmp_path):
+    infer(images / "7", "--against", "base", "--summary", tmp_path / "summary.json")
+    assert json.loads((tmp_path / "summary.json").read_text())["parity"]["agreement"] == 1
+
+
+def test_a_summary_that_cannot_be_written_is_one_line(images):
+    result = infer(images / "7", "--summary", "/proc/summary.json", "--quiet")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: cannot write /proc/summary.json: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_list_on_stdin_is_read_in_its_order(images):
+    paths = sorted(map(str, (images / "harder").glob("*/*.*")), reverse=True)
+    result = infer("-", input="\n".join(["", *paths, str(images / "gone.png"), "  "]))
+    rows = csv_rows(result.stdout)
+    assert result.exit_code == 3
+    assert [row["path"] for row in rows] == [*paths, str(images / "gone.png")]
+    assert rows[-1]["reason"] == "no such file or directory"
+    with_status = {row["path"]: row for row in csv_rows(infer(images / "harder").stdout)}
+    assert rows[:-1] == [with_status[path] for path in paths]
+
+
+def test_a_list_on_stdin_stands_where_it_was_named(images):
+    first, last = str(images / "blank.png"), str(images / "7")
+    listed = sorted(map(str, (images / "harder" / "3").iterdir()))
+    rows = csv_rows(infer(first, "-", last, input="".join(f"{path}\n" for path in listed)).stdout)
+    assert [row["path"] for row in rows][: 1 + len(listed)] == [first, *listed]
+    assert len(rows) == 1 + len(listed) + len(list((images / "7").iterdir()))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
+def test_a_list_on_stdin_may_hold_any_name(encoding, images, run_cli):
+    odd = os.fsencode(images) + b"/a\xff\xc3\xa4.png"
+    shutil.copy(images / "7" / "00017.png", odd)
+    done = run_cli("-", input=odd + b"\n", env={"PYTHONIOENCODING": encoding})
+    assert b"Traceback" not in done.stderr
+    assert done.returncode == 0
+    assert done.stdout.count(b",ok,7,") == 1
+
+
+def test_an_empty_list_on_stdin_is_one_line():
+    result = infer("-", input="\n")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: no pictures there")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_list_on_stdin_can_be_gone_on_with(suffix, images, tmp_path):
+    listed = "".join(f"{path}\n" for path in sorted((images / "harder").glob("*/*.*")))
+    whole, path = tmp_path / f"whole{suffix}", tmp_path / f"rows{suffix}"
+    for output in (whole, path):
+        infer("-", "-o", output, input=listed)
+    content = path.read_bytes()
+    path.unlink()
+    path.with_name(f"{path.name}.partial").write_bytes(content[: len(content) // 2])
+    assert infer("-", "-o", path, "--resume", input=listed).exit_code == 3
+    assert path.read_bytes() == whole.read_bytes()
