@@ -95,6 +95,15 @@ def test_a_damaged_header_in_the_middle_of_a_tar_is_noticed(kinds, tmp_path):
     assert reason.startswith("damaged archive: ")
 
 
+def test_a_pixel_spoilt_in_a_compressed_array_is_noticed(tmp_path):
+    content = bytearray(gzip.compress(idx(PIXELS), 0))
+    content[2000] ^= 1
+    (tmp_path / "a-idx3-ubyte.gz").write_bytes(content)
+    *kept, (_, reason) = found_in(tmp_path / "a-idx3-ubyte.gz")
+    assert len(kept) == 12
+    assert reason.startswith("damaged archive: crc check failed")
+
+
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("content", [b"", b"no archive", bytes(3000), b"\xff" * 999], ids=["empty", "text", "0", "255"])
 def test_what_is_named_like_an_archive_and_is_none_gets_one_row(content, name, tmp_path):

@@ -73,6 +73,14 @@ def test_whole_parts_are_kept_by_resume_and_the_rest_is_read(images, out, monkey
     assert [path.suffix for path in (out / "rows.parquet").iterdir()] == [".parquet"] * 5
 
 
+def test_errors_read_again_from_an_interrupted_run_leave_one_folder(images, out):
+    infer(images, "-o", out / "rows.parquet")
+    (out / "rows.parquet").rename(out / "rows.parquet.partial")
+    shutil.copy(next((images / "8").iterdir()), images / "broken.png")
+    assert infer(images, "-o", out / "rows.parquet", "--resume", "--retry-errors").exit_code == 0
+    assert sorted(path.name for path in out.iterdir()) == ["rows.parquet", "rows.parquet.run.json"]
+
+
 def test_a_file_in_the_place_of_the_folder_is_left_alone(images, out):
     (out / "rows.parquet").write_text("precious")
     result = infer(images, "-o", out / "rows.parquet", "--force")

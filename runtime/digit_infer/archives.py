@@ -158,7 +158,8 @@ def read_idx(stream: IO[bytes], name: str) -> Iterator[Found]:
     zero, kind, axes = struct.unpack(">HBB", stream.read(4))
     if zero or kind != 8 or axes not in (2, 3, 4):
         raise ValueError("not an IDX file of pictures in bytes")
-    return read_rows(stream, struct.unpack(f">{axes}I", stream.read(4 * axes)), np.dtype(np.uint8), name)
+    yield from read_rows(stream, struct.unpack(f">{axes}I", stream.read(4 * axes)), np.dtype(np.uint8), name)
+    stream.read(1)  # at its end gzip compares the checksum
 
 
 def read_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Iterator[Found]:
@@ -169,6 +170,8 @@ def read_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], n
     if not all(0 < side <= LARGEST_SIDE for side in one):
         raise ValueError(f"pictures are 1 to {LARGEST_SIDE} px wide and high, these are {one}")
     size = math.prod(one) * dtype.itemsize
+    if size > LARGEST:
+        raise ValueError(f"pictures are at most {LARGEST // 2**20} MB, these have {size // 2**20}")
     name = found_file(name).path
     together = max(1, min(AT_ONCE, LARGEST // size))
     for start in range(0, shape[0], together):

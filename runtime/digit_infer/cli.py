@@ -159,7 +159,8 @@ def main(
     if summary:
         job.write_summary(summary)
     if interrupted:
-        click.echo("interrupted" + (": --resume goes on" if output and not against else ""), err=True)
+        again = "--resume --retry-errors" if retry_errors else "--resume"
+        click.echo(f"interrupted: {again} goes on" if output and not against else "interrupted", err=True)
         ctx.exit(130)
     parity = job.pairs.compare()
     if parity:

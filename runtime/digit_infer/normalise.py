@@ -237,8 +237,11 @@ def estimate_paper(levels: Levels, paper_level: Levels, p: Parameters) -> Levels
         wide[inked] = paper_level[inked, None, None]
         wide[inked, 2 * half : -2 * half, 2 * half : -2 * half] = inside
     opened = slide(slide(wide, half, np.minimum), half, np.maximum)
-    blurred = (Image.fromarray(one).filter(ImageFilter.BoxBlur(half / 2)) for one in opened)
-    return np.stack([np.asarray(one.resize(levels.shape[:0:-1], Image.Resampling.BILINEAR)) for one in blurred])
+    size, papers = levels.shape[:0:-1], []
+    for one in opened:
+        blurred = Image.fromarray(one).filter(ImageFilter.BoxBlur(half / 2))
+        papers.append(blurred if blurred.size == size else blurred.resize(size, Image.Resampling.BILINEAR))
+    return np.stack([np.asarray(paper) for paper in papers])
 
 
 def have_ink_at_rim(levels: Levels, paper_level: Levels, p: Parameters) -> NDArray[np.bool_]:
@@ -248,8 +251,11 @@ def have_ink_at_rim(levels: Levels, paper_level: Levels, p: Parameters) -> NDArr
     if jumps.shape[1] < 3:
         return np.zeros(len(levels), bool)
     third = np.partition(jumps, -3, axis=1)[:, -3]  # a speck of dirt jumps up and down, once each
-    contrast = strongest(counts(levels)) - paper_level.astype(np.intp)
-    return third >= np.maximum(p.jump * contrast, p.faintest_ink)
+    inked = third >= p.faintest_ink
+    if inked.any():
+        contrast = strongest(counts(levels[inked])) - paper_level[inked].astype(np.intp)
+        inked[inked] = third[inked] >= p.jump * contrast
+    return inked
 
 
 def slide(levels: Levels, half: int, extreme: np.ufunc) -> Levels:

@@ -94,3 +94,4 @@ class ParquetFolder(RowFile):
             shutil.rmtree(old)
         else:
             self.partial.replace(self.output)
+        shutil.rmtree(self.interrupted, ignore_errors=True)  # where rows were made anew from those in it

@@ -46,7 +46,7 @@ def expand(given: str) -> list[str]:
 def open_input(path: str, on_skip: OnSkip) -> Iterator[Found]:
     """What one input holds."""
     if path == "-":
-        return (found_file(os.fsdecode(line)) for line in map(bytes.strip, sys.stdin.buffer) if line)
+        return (found_file(os.fsdecode(line)) for line in (line.rstrip(b"\r\n") for line in sys.stdin.buffer) if line)
     if os.path.isdir(path):
         return walk(path, on_skip)
     if path.lower().endswith(ARCHIVES) or IDX.search(path):
