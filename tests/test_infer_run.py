@@ -124,7 +124,7 @@ def test_a_summary_that_cannot_be_written_is_one_line(images):
 
 def test_a_list_on_stdin_is_read_in_its_order(images):
     paths = sorted(map(str, (images / "harder").glob("*/*.*")), reverse=True)
-    result = infer("-", input="\n".join(["", *paths, str(images / "gone.png"), "  "]))
+    result = infer("-", input="\n".join(["", *paths, str(images / "gone.png"), ""]))
     rows = csv_rows(result.stdout)
     assert result.exit_code == 3
     assert [row["path"] for row in rows] == [*paths, str(images / "gone.png")]
