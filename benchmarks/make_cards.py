@@ -10,6 +10,12 @@ from digit_infer.bundle import Bundle, read_bundle
 from digit_infer.settings import SHIPPED
 from digit_train.config import PRESETS
 
+NOTES = {
+    "base": """
+- Its drawn pictures went through the normaliser as it was shortly before version 2 was done: the command trains such a
+  network anew, though not to the same bytes.""",
+}
+
 
 def main() -> None:
     folder = Path(str(resources.files("digit_infer"))) / "models"
@@ -24,7 +30,8 @@ def card(bundle: Bundle) -> str:
     config = training["config"]
     per_class = ", ".join(f"{digit}: {value:.2%}" for digit, value in enumerate(training["test_accuracy_per_class"]))
     pooled = f"{config['pool']} x {config['pool']} average pooling, " if config["pool"] > 1 else ""
-    unsure = "" if config.get("outliers") else "\n  It answers with a digit whatever it is shown."
+    remarks = "" if config.get("outliers") else "\n  It answers with a digit whatever it is shown."
+    remarks += NOTES.get(name, "")
     widths = "-".join(map(str, [784 // config["pool"] ** 2, *config["hidden"], 10]))
     return f"""# {name}
 
@@ -44,7 +51,7 @@ def card(bundle: Bundle) -> str:
 - By class, in float: {per_class}.
 - Rejected below a confidence of {contract["reject"]["min_confidence"]:g}, as are at most {MAX_LOST:.1%} of the right
   answers on the held-back pictures.
-- Limits: single handwritten digits, upright, one in each picture. Its probabilities are not calibrated.{unsure}
+- Limits: single handwritten digits, upright, one in each picture. Its probabilities are not calibrated.{remarks}
 """
 
 

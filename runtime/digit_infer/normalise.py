@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,8 +54,7 @@ class Parameters:
 PARAMETERS = Parameters()
 
 
-@dataclass(frozen=True)
-class Normalised:
+class Normalised(NamedTuple):
     """pixels: (28, 28), uint8, light on dark. reason: `blank`, `several_digits`, `not_a_digit`, or empty."""
 
     pixels: Levels
@@ -113,14 +112,15 @@ def find_digits(greys: Levels, p: Parameters) -> list[Normalised]:
     """Normalise pictures of one size, (n, h, w), the whole way."""
     depth = round(min(greys.shape[1:]) * p.frame)
     framed = have_frame(greys, depth, p)
-    results = np.empty(len(greys), object)
+    results: dict[int, Normalised] = {}
     for chosen, inner in ((~framed, slice(None)), (framed, slice(depth, -depth))):
         if chosen.any():
             inks = find_ink(greys[chosen, inner, inner], p)
             masks = inks > round(p.ink_edge * 255)
             found = zip(inks, masks, find_pieces(masks), strict=True)
-            results[chosen] = [find_digit(ink, mask, pieces, p) for ink, mask, pieces in found]
-    return results.tolist()
+            digits = [find_digit(ink, mask, pieces, p) for ink, mask, pieces in found]
+            results |= zip(np.flatnonzero(chosen).tolist(), digits, strict=True)
+    return [results[i] for i in range(len(greys))]
 
 
 def find_digit(ink: Levels, mask: NDArray[np.bool_], pieces: Pieces, p: Parameters) -> Normalised:

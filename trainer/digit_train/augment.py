@@ -19,11 +19,11 @@ def distort(images: tf.Tensor, seed: tf.Tensor, settings: Distortion) -> tf.Tens
     Returns (n, 28, 28), uint8: each pixel is read, bilinearly, where the map sends it; outside is dark.
     """
     count = tf.shape(images)[0]
-    seeds = tf.random.split(seed, 4)
+    seeds = tf.random.split(seed, 3)
     source = affine_positions(count, seeds[0], settings) + elastic_offsets(count, seeds[1], settings)
     chosen = tf.random.stateless_uniform([count, 1, 1], seeds[2]) < settings.share
-    draw = tf.random.stateless_uniform([count, 1, 1], seeds[3], -1.0, 1.0)
-    thickness = draw * tf.where(draw < 0, settings.thinner, settings.thicker)
+    draw = tf.random.stateless_uniform([count, 1, 1], tf.random.fold_in(seed, 3), -1.0, 1.0)
+    thickness = draw * abs(draw) * tf.where(draw < 0, settings.thinner, settings.thicker)
     return tf.where(chosen, sample(thicken(images, thickness), source), images)
 
 

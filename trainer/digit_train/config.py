@@ -46,7 +46,7 @@ class Config:
 
 
 # small networks have no room for the strongest distortions: chosen on the validation slice
-MILD = Distortion(rotation=10.5, scale=0.105, shear=7.0, shift=1.05, elastic_alpha=26.0, thinner=0.3, thicker=0.5)
+MILD = Distortion(rotation=10.5, scale=0.105, shear=7.0, shift=1.05, elastic_alpha=26.0, thinner=0.0, thicker=0.0)
 
 PRESETS = {
     "nano": Config(hidden=(64, 48), pool=2, dropout=0.0, epochs=60, patience=20, distortion=MILD),
