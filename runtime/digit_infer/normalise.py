@@ -152,7 +152,7 @@ def to_grey(picture: Levels) -> Levels:
         return picture
     edge = rim(picture.transpose(2, 0, 1))
     paper = edge[:, edge.shape[1] // 2].astype(np.int32)
-    red, green, blue = (picture[..., channel] - paper[channel] for channel in range(3))
+    red, green, blue = (picture[..., channel].astype(np.int32) - paper[channel] for channel in range(3))
     distance = np.maximum(np.maximum(np.abs(red), np.abs(green)), np.abs(blue)).astype(np.uint8)
     inked = distance >= max(8, int(strongest(counts(distance[None]), 50)[0]) // 2)
     colours = np.stack([red[inked], green[inked], blue[inked]]).astype(np.float64)
