@@ -219,3 +219,20 @@ def test_rows_that_somebody_has_damaged_are_refused(line, torn, images, out):
     before = contents(out)
     assert_refused(infer(images, "-o", path, "--resume"), "rows.csv.partial", "--force")
     assert contents(out) == before
+
+
+def test_a_run_killed_just_before_its_file_had_its_name_needs_no_picture_read_again(whole, images, monkeypatch):
+    path, content = whole
+    path.rename(path.with_name(f"{path.name}.partial"))
+    monkeypatch.setattr("digit_infer.found.read_picture", lambda _: pytest.fail("a picture was read"))
+    assert infer(images, "-o", path, "--resume").exit_code == 3
+    assert path.read_bytes() == content
+
+
+def test_there_are_never_rows_without_a_record_to_go_on_by(images, out, monkeypatch):
+    def killed(self, keep=0):
+        raise SystemExit(137)
+
+    monkeypatch.setattr(RowFile, "open", killed)
+    infer(images, "-o", out / "rows.csv")
+    assert json.loads((out / "rows.csv.run.json").read_text())["status"] == "running"

@@ -57,10 +57,11 @@ class Job:
             interrupted = self.write_rows(found, rows.kind.text, rows.write)
         finally:
             rows.close()
+        status = "interrupted" if interrupted else "complete"
+        # before the file has its name: a run killed in between is gone on with, and nothing is left to do
+        write_json(record, about | {"status": status} | self.tally.record() | {"parity": self.pairs.record()})
         if not interrupted:
             rows.complete()
-        status = "interrupted" if interrupted else "complete"
-        write_json(record, about | {"status": status} | self.tally.record() | {"parity": self.pairs.record()})
         return interrupted
 
     def write_rows(self, found: Iterator[Found], text: Format, write: Callable[[str], object]) -> bool:

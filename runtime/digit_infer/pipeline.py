@@ -1,5 +1,6 @@
 """The batch run: read, normalise, classify, one row for every input."""
 
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -144,6 +145,7 @@ def run(
     def take(count: int) -> list[Found]:
         return [] if stopped else list(islice(found, count))
 
+    gc.freeze()  # or the collector would write to what the workers share with this process, and part it
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         for answer in Pool(work, reader.give_up, workers, batch_size, pack).map(take):

@@ -34,8 +34,8 @@ def start_or_resume(
     if held and not output.force:
         way_out = "--resume goes on with it, --force starts over" if held == rows.partial else "--force replaces it"
         raise OutputError(f"{held} exists; {way_out}")
+    write_json(record, about | {"status": "running"})  # first: rows without a record could not be gone on with
     rows.open()
-    write_json(record, about | {"status": "running"})
     return found
 
 
