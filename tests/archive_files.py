@@ -6,9 +6,17 @@ import tarfile
 import zipfile
 
 import numpy as np
+from click.testing import CliRunner
 
+from digit_infer.cli import main
 from digit_infer.errors import ImageError
 from digit_infer.sources import find_images
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (12, 28, 28), np.uint8)
+
+
+def infer(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def found_in(path):

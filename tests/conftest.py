@@ -38,6 +38,12 @@ def sample_files(samples):
 
 
 @pytest.fixture(scope="session")
+def png(sample_files):
+    """The content of one of them."""
+    return sample_files[0].read_bytes()
+
+
+@pytest.fixture(scope="session")
 def sample_pixels(sample_files):
     """(100, 28, 28), uint8, light on dark."""
     return np.stack([np.asarray(Image.open(path)) for path in sample_files])

@@ -5,22 +5,9 @@ import zipfile
 
 import numpy as np
 import pytest
-from archive_files import found_in, idx, npy, npz, tar_of, zip_of
-from click.testing import CliRunner
+from archive_files import PIXELS, found_in, idx, infer, npy, npz, tar_of, zip_of
 
-from digit_infer.cli import main
 from digit_infer.sources import find_images
-
-PIXELS = np.random.default_rng(0).integers(0, 256, (12, 28, 28), np.uint8)
-
-
-def infer(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module")
-def png(sample_files):
-    return sample_files[0].read_bytes()
 
 
 @pytest.fixture(scope="module")

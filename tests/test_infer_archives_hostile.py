@@ -8,22 +8,9 @@ import tarfile
 
 import numpy as np
 import pytest
-from archive_files import found_in, idx, npy, npz, tar_of, zip_of
-from click.testing import CliRunner
+from archive_files import PIXELS, found_in, idx, infer, npy, npz, tar_of, zip_of
 
 from digit_infer import archives
-from digit_infer.cli import main
-
-PIXELS = np.random.default_rng(0).integers(0, 256, (12, 28, 28), np.uint8)
-
-
-def infer(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module")
-def png(sample_files):
-    return sample_files[0].read_bytes()
 
 
 def test_an_encrypted_member_says_so(png, tmp_path):

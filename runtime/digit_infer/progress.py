@@ -6,7 +6,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from digit_infer.sources import ARCHIVES, find_images
+from digit_infer.sources import expand, find_images, is_archive
 
 SECONDS = 1.0  # that counting the pictures beforehand may take; without the count there is no time left
 
@@ -19,7 +19,7 @@ def progress_bar(inputs: list[str], done: int) -> "tqdm[Any]":
 
 def count_pictures(inputs: list[str]) -> int | None:
     """How many there are, None where that takes too long or cannot be told without reading."""
-    if "-" in inputs or any(path.lower().endswith((*ARCHIVES, "ubyte", ".gz")) for path in inputs):
+    if any(path == "-" or is_archive(path) for given in inputs for path in expand(given)):
         return None
     found, total, until = find_images(inputs), 0, time.monotonic() + SECONDS
     while part := len(list(islice(found, 1000))):

@@ -49,11 +49,16 @@ def open_input(path: str, on_skip: OnSkip) -> Iterator[Found]:
         return (found_file(os.fsdecode(line)) for line in (line.rstrip(b"\r\n") for line in sys.stdin.buffer) if line)
     if os.path.isdir(path):
         return walk(path, on_skip)
-    if path.lower().endswith(ARCHIVES) or IDX.search(path):
+    if is_archive(path):
         from digit_infer.archives import read_archive  # few need it, and it loads slowly
 
         return read_archive(path, on_skip)
     return iter([found_file(path)])
+
+
+def is_archive(path: str) -> bool:
+    """Whether a file holds many pictures, by its name."""
+    return path.lower().endswith(ARCHIVES) or IDX.search(path) is not None
 
 
 def found_file(path: str) -> Found:
