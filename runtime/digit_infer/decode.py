@@ -118,16 +118,21 @@ def to_levels(image: Image.Image) -> Levels:
         image.load()
         from PIL import ImageOps  # slow to load, and plain PNG files never need it
 
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     except Exception as error:  # as above
         raise ImageError(f"{'truncated' if 'truncated' in str(error) else 'damaged'} {image.format}") from error
     if image.mode.startswith(("I", "F")):
-        return to_eight_bits(reduce(image if image.mode == "F" else image.convert("I")))
+        return to_eight_bits(reduce(in_mode(image, "F" if image.mode == "F" else "I")))
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-        return without_colour(composite(reduce(image.convert("RGBA"))))
+        return without_colour(composite(reduce(in_mode(image, "RGBA"))))
     if image.mode in ("1", "L"):
-        return reduce(image.convert("L"))
-    return without_colour(reduce(image.convert("RGB")))
+        return reduce(in_mode(image, "L"))
+    return without_colour(reduce(in_mode(image, "RGB")))
+
+
+def in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Converted where it has to be: Pillow would copy what has the mode already, and large pictures are large."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def without_colour(pixels: Levels) -> Levels:
