@@ -1,6 +1,7 @@
 """The TFLite graph computes what the Keras model computes."""
 
 import itertools
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -16,10 +17,10 @@ from digit_train.config import PRESETS
 from digit_train.model import build
 
 
-@pytest.fixture(params=["nano", "small"])
+@pytest.fixture(params=["nano", "small", "cropped"])
 def model(request):
     """A network with weights and batch statistics as different from each other as training could make them."""
-    model = build(PRESETS[request.param])
+    model = build(PRESETS[request.param] if request.param in PRESETS else replace(PRESETS["nano"], crop=2))
     random = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -27,25 +28,29 @@ def model(request):
     return model
 
 
-def run_plainly(pool, layers, pixels):
+def run_plainly(network, pixels):
     """The folded network in numpy: logits (n, 10)."""
-    side = 28 // pool
-    values = pixels.reshape(-1, side, pool, side, pool).mean((2, 4)).reshape(len(pixels), -1)
+    crop, pool, layers = network.crop, network.pool, network.layers
+    side = (28 - 2 * crop) // pool
+    values = pixels[:, crop : 28 - crop, crop : 28 - crop]
+    values = values.reshape(-1, side, pool, side, pool).mean((2, 4)).reshape(len(pixels), -1)
     for kernel, bias in layers[:-1]:
         values = np.maximum(values @ kernel + bias, 0)
     return values @ layers[-1][0] + layers[-1][1]
 
 
 def test_folding_keeps_the_logits(model, sample_pixels):
-    pool, layers = fold(model)
-    assert len(layers) == 3
-    np.testing.assert_allclose(run_plainly(pool, layers, sample_pixels), model(sample_pixels), rtol=1e-3, atol=1e-4)
+    network = fold(model)
+    assert len(network.layers) == 3
+    np.testing.assert_allclose(run_plainly(network, sample_pixels), model(sample_pixels), rtol=1e-3, atol=1e-4)
+    cooler = run_plainly(fold(model, temperature=2.0), sample_pixels)
+    np.testing.assert_allclose(2 * cooler, model(sample_pixels), rtol=1e-3, atol=1e-4)
 
 
 def test_equalizing_keeps_the_logits_and_evens_the_ranges(model, sample_pixels):
-    pool, layers = fold(model)
-    equal = equalize(layers)
-    before, after = (run_plainly(pool, each, sample_pixels) for each in (layers, equal))
+    network = fold(model)
+    equal = equalize(network.layers)
+    before, after = (run_plainly(each, sample_pixels) for each in (network, replace(network, layers=equal)))
     np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-4)
     for (kernel, _), (following, _) in itertools.pairwise(equal):
         np.testing.assert_allclose(np.abs(kernel).max(0), np.abs(following).max(1), rtol=0.05)

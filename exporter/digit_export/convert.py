@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -16,16 +17,27 @@ from digit_infer.quiet import native_stderr_silenced
 Dense = tuple[NDArray[np.float32], NDArray[np.float32]]  # kernel (in, out), bias (out)
 
 
-def convert(model: keras.Sequential, quantize: Quantization, calibration: NDArray[np.uint8]) -> bytes:
+@dataclass(frozen=True)
+class Folded:
+    """The network as it is computed on a device: pixels cut off each side, side of the pooling, Dense layers."""
+
+    crop: int
+    pool: int
+    layers: list[Dense]
+
+
+def convert(
+    model: keras.Sequential, quantize: Quantization, calibration: NDArray[np.uint8], temperature: float = 1.0
+) -> bytes:
     """Convert to a TFLite flatbuffer from pictures (batch, 28, 28, 1), uint8, to probabilities (batch, 10).
 
     calibration: (n, 28, 28), uint8, training pictures that int8 and int16x8 take their ranges from.
+    temperature: what the logits are divided by, within the last layer's weights.
     The output is uint8 in steps of 1/256 for int8, float32 otherwise. Raises ModelError for layers it does not know.
     """
     # int8 takes uint8 through the converter's own input type; the other graphs begin with a cast
     dtype = tf.float32 if quantize == "int8" else tf.uint8
-    pool, layers = fold(model)
-    graph = make_graph(pool, equalize(layers), dtype)
+    graph = make_graph(fold(model, temperature), dtype)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.get_concrete_function()], graph)
     # per channel, litert differs between ARM and x86-64 and tflite-runtime 2.14 crashes on ARM
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
@@ -51,12 +63,13 @@ def convert(model: keras.Sequential, quantize: Quantization, calibration: NDArra
         return bytes(converter.convert())
 
 
-def make_graph(pool: int, layers: list[Dense], dtype: tf.DType) -> Any:
+def make_graph(network: Folded, dtype: tf.DType) -> Any:
     """The network as a TensorFlow function from (batch, 28, 28, 1) to probabilities (batch, 10)."""
+    crop, pool, layers = network.crop, network.pool, equalize(network.layers)
 
     @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], dtype, name="pixels")], autograph=False)  # type: ignore[untyped-decorator]
     def probabilities(pixels: tf.Tensor) -> tf.Tensor:
-        values = tf.cast(pixels, tf.float32)
+        values = tf.cast(pixels, tf.float32)[:, crop : 28 - crop, crop : 28 - crop]
         if pool > 1:
             values = tf.nn.avg_pool2d(values, pool, pool, "VALID")
         values = tf.reshape(values, [-1, len(layers[0][0])])
@@ -68,17 +81,19 @@ def make_graph(pool: int, layers: list[Dense], dtype: tf.DType) -> Any:
     return probabilities
 
 
-def fold(model: keras.Sequential) -> tuple[int, list[Dense]]:
-    """Reduce the network to its pooling and its Dense layers, with division by 255 and batch norm in their weights.
+def fold(model: keras.Sequential, temperature: float = 1.0) -> Folded:
+    """Reduce the network to crop, pooling and Dense layers, with division by 255, batch norm and temperature in those.
 
     What is folded is linear, so nothing changes but rounding. Raises ModelError for a layer it does not know.
     """
-    pool, scale = 1, 1.0
+    crop, pool, scale = 0, 1, 1.0
     dense: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
     for layer in model.layers:
         match layer:
             case keras.layers.Rescaling():
                 scale = layer.scale
+            case keras.layers.Cropping2D():
+                crop = layer.cropping[0][0]
             case keras.layers.AveragePooling2D():
                 pool = layer.pool_size[0]
             case keras.layers.Dense():
@@ -95,7 +110,9 @@ def fold(model: keras.Sequential) -> tuple[int, list[Dense]]:
                 raise ModelError(
                     f"layer {layer.name} is not one that digit-train makes; digit-export cannot convert it"
                 )
-    return pool, [(kernel.astype(np.float32), bias.astype(np.float32)) for kernel, bias in dense]
+    kernel, bias = dense[-1]
+    dense[-1] = kernel / temperature, bias / temperature
+    return Folded(crop, pool, [(kernel.astype(np.float32), bias.astype(np.float32)) for kernel, bias in dense])
 
 
 def equalize(layers: list[Dense], rounds: int = 20) -> list[Dense]:

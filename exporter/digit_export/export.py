@@ -11,11 +11,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 import digit_infer
+from digit_export.calibrate import fit_temperature
 from digit_export.convert import convert
 from digit_export.settings import MAX_LOST, Settings
 from digit_infer import normalise
 from digit_infer.bundle import parse_bundle, write_bundle
-from digit_infer.classifier import Classifier, Probabilities
+from digit_infer.classifier import Classifier
 from digit_infer.engine import Engine
 from digit_infer.parity import Parity, compare
 from digit_train.data import Digits, split
@@ -36,24 +37,28 @@ def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Ex
     Raises ModelError for a file that is not a network of digit-train's.
     """
     model = load_model(path)
+    training = read_training(path, model)
+    held = held_back(digits, training)
+    temperature = fit_temperature(logits(model, digits.x_train[held]), digits.y_train[held]) if len(held) else 1.0
     calibration = spread(digits.y_train, settings.calibration)
-    flatbuffer = convert(model, settings.quantize, digits.x_train[calibration])
+    flatbuffer = convert(model, settings.quantize, digits.x_train[calibration], temperature)
     contract: dict[str, Any] = {
         "input": {"dtype": "uint8", "shape": ["batch", 28, 28, 1], "levels": "grey 0-255, light ink on dark"},
         "output": "probabilities of the labels, from a softmax",
         "normaliser": {"version": normalise.VERSION, "parameters": asdict(normalise.PARAMETERS)},
-        "temperature": 1.0,
+        "temperature": temperature,
         "quantization": settings.quantize,
         "calibration": {"pictures": len(calibration), "data": digits.digest()},
-        "training": read_training(path, model),
+        "training": training,
         "weights_sha256": weights_digest(model),
         "made_with": {"digit-edge": digit_infer.__version__, "tensorflow": tf.__version__},
     }
     golden_input = digits.x_train[spread(digits.y_train, settings.golden)]
     bare = write_bundle(flatbuffer, contract, (golden_input[:0], np.zeros((0, 10), np.uint8)))
     classifier = Classifier(parse_bundle(path.name, bare), engine)
-    contract["reject"] = {"min_confidence": fit_min_confidence(classifier, digits, contract["training"])}
-    parity = measure_parity(model, classifier, digits)
+    learnt_outliers = len(held) and training["config"].get("outliers")
+    contract["reject"] = {"min_confidence": fit_min_confidence(classifier, digits, held) if learnt_outliers else 0.0}
+    parity = measure_parity(model, classifier, digits, temperature)
     contract["parity"] = asdict(parity) | {"flips": len(parity.flips)}
     contract["golden"] = {"pictures": len(golden_input), "runtime": f"{engine.name} {engine.version}"}
     return Exported(write_bundle(flatbuffer, contract, (golden_input, classifier.invoke(golden_input))), parity)
@@ -77,23 +82,32 @@ def read_training(path: Path, model: keras.Sequential) -> dict[str, Any]:
     return training if training.get("weights_sha256") == weights_digest(model) else {}
 
 
-def fit_min_confidence(classifier: Classifier, digits: Digits, training: dict[str, Any]) -> float:
-    """The confidence that all but MAX_LOST of the validation slice's right answers reach; 0 for a network that has
-    not learnt to be unsure.
-    """
-    config = training.get("config", {})
-    if not config.get("outliers"):
-        return 0.0
-    _, held = split(len(digits.x_train), config["validation"], config["seed"])
+def held_back(digits: Digits, training: dict[str, Any]) -> NDArray[np.int64]:
+    """Indices of the training pictures that the network has not learnt from; none where that is not known."""
+    if not training:
+        return np.zeros(0, np.int64)
+    return split(len(digits.x_train), training["config"]["validation"])[1]
+
+
+def fit_min_confidence(classifier: Classifier, digits: Digits, held: NDArray[np.int64]) -> float:
+    """The confidence that all but MAX_LOST of the right answers for held-back pictures reach."""
     probabilities = classifier.classify(digits.x_train[held])
     right = probabilities.argmax(1) == digits.y_train[held]
     return round(float(np.quantile(probabilities.max(1)[right], MAX_LOST, method="lower")), 4)
 
 
-def measure_parity(model: keras.Sequential, classifier: Classifier, digits: Digits) -> Parity:
+def measure_parity(model: keras.Sequential, classifier: Classifier, digits: Digits, temperature: float) -> Parity:
     """Compare the runtime's answers with the Keras model's over the whole test set, 1000 pictures at a time."""
-    parts = [digits.x_test[i : i + 1000] for i in range(0, len(digits.x_test), 1000)]
-    keras_probabilities = [np.asarray(keras.ops.softmax(model(part, training=False))) for part in parts]
-    ours: list[Probabilities] = [classifier.classify(part) for part in parts]
+    keras_probabilities = np.asarray(keras.ops.softmax(logits(model, digits.x_test) / temperature))
+    ours = np.concatenate([classifier.classify(part) for part in in_thousands(digits.x_test)])
     names = [f"test[{i}]" for i in range(len(digits.x_test))]
-    return compare(np.concatenate(keras_probabilities), np.concatenate(ours), digits.y_test, names)
+    return compare(keras_probabilities, ours, digits.y_test, names)
+
+
+def logits(model: keras.Sequential, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The Keras model's logits for (n, 28, 28), uint8: (n, 10)."""
+    return np.concatenate([np.asarray(model(part, training=False)) for part in in_thousands(images)])
+
+
+def in_thousands(images: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    return [images[i : i + 1000] for i in range(0, len(images), 1000)]
