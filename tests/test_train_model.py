@@ -6,17 +6,19 @@ import keras
 import numpy as np
 import pytest
 
-from digit_train.config import PRESETS
+from digit_train.config import PRESETS, RECIPES
 from digit_train.model import build, weights_digest
 
-WIDTHS = {"nano": (64, 48, 10), "small": (128, 64, 10), "base": (1000, 500, 10)}
 
-
-@pytest.mark.parametrize("preset", WIDTHS)
-def test_a_preset_is_three_dense_layers_ending_in_linear_logits(preset):
-    model = build(PRESETS[preset])
+@pytest.mark.parametrize("preset", ["nano", "small", "base"])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_is_three_dense_layers_ending_in_linear_logits(recipe, preset):
+    config = RECIPES[recipe][preset]
+    model = build(config)
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    assert tuple(layer.units for layer in dense) == WIDTHS[preset]
+    assert tuple(layer.units for layer in dense) == (*config.hidden, 10)
+    assert len(dense) == 3
+    assert not any(isinstance(layer, keras.layers.Conv2D) for layer in model.layers)
     assert model.layers[-1] is dense[-1]
     assert dense[-1].activation is keras.activations.linear
     assert model.output_shape == (None, 10)

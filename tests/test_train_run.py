@@ -117,3 +117,36 @@ def test_init_starts_from_the_given_weights(digits, tmp_path):
     (tmp_path / "start.keras").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="is not a Keras model"):
         Run(CONFIG, digits, tmp_path, init=tmp_path / "start.keras")
+
+
+def teach(digits, folder, **changes):
+    """A run that learns from a convolutional teacher of one epoch."""
+    teacher = folder / "teacher.keras"
+    if not teacher.exists():
+        config = replace(PRESETS["teacher"], conv=((2, 2), (2,)), hidden=(8,), styles=0, epochs=1, precision="float32")
+        finish(Run(config, digits, folder)).model.save(teacher)
+    return Run(replace(CONFIG, lessons=2, **changes), digits, folder / "run", None, [teacher], folder / "lessons")
+
+
+def test_a_run_learns_from_its_teachers_and_resumes_as_the_uninterrupted_one(digits, tmp_path):
+    whole = finish(teach(digits, tmp_path))
+    assert weights_digest(whole.model) != weights_digest(finish(Run(CONFIG, digits, tmp_path)).model)
+    stopped = teach(digits, tmp_path)
+    stopped.run_epoch()
+    stopped.save_checkpoint()
+    with pytest.raises(DataError, match="other options or data"):
+        Run(stopped.config, digits, tmp_path / "run").restore_checkpoint()
+    resumed = teach(digits, tmp_path)
+    resumed.restore_checkpoint()
+    assert weights_digest(finish(resumed).model) == weights_digest(whole.model)
+
+
+def test_lessons_are_drawn_once_for_all_students_of_a_teacher(digits, tmp_path):
+    finish(teach(digits, tmp_path))
+    drawn = {path: path.stat().st_mtime_ns for path in (tmp_path / "lessons").iterdir()}
+    assert len(drawn) == 2
+    finish(teach(digits, tmp_path, seed=1, hidden=(8, 8)))
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "lessons").iterdir()} == drawn
+    other = replace(CONFIG.distortion, rotation=1.0)
+    finish(teach(digits, tmp_path, distortion=other))
+    assert len(list((tmp_path / "lessons").iterdir())) == 4

@@ -10,7 +10,7 @@ import click
 from digit_infer import __version__
 from digit_infer.command import Command, Number, require
 from digit_infer.errors import OutputError
-from digit_train.config import PRESETS
+from digit_train.config import PRESETS, RECIPES
 
 if TYPE_CHECKING:
     from digit_train.train import Epoch, Run
@@ -20,10 +20,19 @@ if TYPE_CHECKING:
 @click.option(
     "--preset", type=click.Choice(list(PRESETS)), default="small", show_default=True, help="Network and its settings."
 )
+@click.option(
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    default="quick",
+    show_default=True,
+    help="Minutes, or hours as for the models that ship, which learnt from teachers.",
+)
 @click.option("--data", default="mnist", show_default=True, help="mnist, a folder with sub-folders 0 to 9, or an .npz.")
 @click.option("--epochs", type=click.IntRange(1), help="At most.  [default: the preset's]")
 @click.option(
-    "--patience", type=click.IntRange(1), help="Epochs without improvement before stopping.  [default: the preset's]"
+    "--patience",
+    type=click.IntRange(0),
+    help="Epochs without improvement before stopping; 0 keeps the last weights.  [default: the preset's]",
 )
 @click.option("--batch-size", type=click.IntRange(1), help="[default: the preset's]")
 @click.option("--learning-rate", type=Number(0, min_open=True), help="At its peak.  [default: the preset's]")
@@ -41,6 +50,20 @@ if TYPE_CHECKING:
 @click.option(
     "--init", type=click.Path(exists=True, path_type=Path), metavar="MODEL.keras", help="Start from these weights."
 )
+@click.option(
+    "--teacher",
+    "teachers",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="MODEL.keras",
+    help="Learn from its answers too; more than once, from their mean.",
+)
+@click.option(
+    "--lessons",
+    "lessons_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where teachers' answers are kept, for other runs too.  [default: OUT/lessons]",
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a run.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="[default: runs/PRESET]")
@@ -50,8 +73,11 @@ def main(
     ctx: click.Context,
     /,
     preset: str,
+    recipe: str,
     data: str,
     init: Path | None,
+    teachers: tuple[Path, ...],
+    lessons_folder: Path | None,
     resume: bool,
     force: bool,
     out: Path | None,
@@ -79,8 +105,8 @@ def main(
             raise OutputError(f"{folder} holds an interrupted run: --resume goes on with it, --force starts over")
         if (folder / "model.keras").exists():
             raise OutputError(f"{folder} holds a finished run: name another --out, or --force starts over")
-    config = replace(PRESETS[preset], **{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
-    run = Run(config, load(data), folder, init)
+    config = replace(RECIPES[recipe][preset], **{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+    run = Run(config, load(data), folder, init, teachers, lessons_folder)
     if resume:
         run.restore_checkpoint()
         click.echo(f"going on after epoch {len(run.history)}", err=True)

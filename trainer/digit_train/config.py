@@ -1,6 +1,7 @@
 """Settings of a training run: one frozen dataclass and its presets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,13 @@ class Distortion:
 class Config:
     """Everything that decides the weights, apart from the data. The defaults feed the command line's options."""
 
-    hidden: tuple[int, int]  # width of the first two Dense layers; the third is the 10 logits
+    hidden: tuple[int, ...]  # width of the Dense layers before the last one, which is the 10 logits
     epochs: int
     dropout: float
-    patience: int  # epochs without a better validation score before training stops early
-    pool: int = 1  # side of the average pooling in front of the first Dense layer, 1 for none
+    patience: int  # epochs without a better validation score before training stops; 0 keeps the last weights instead
+    conv: tuple[tuple[int, ...], ...] = ()  # a teacher's: filters of 3 x 3 convolutions in groups, each max-pooled
+    crop: int = 0  # pixels cut off each side in front of the first Dense layer
+    pool: int = 1  # side of the average pooling after that, 1 for none
     batch_size: int = 256
     learning_rate: float = 2e-3  # falls to 0 along a cosine
     weight_decay: float = 0.01
@@ -42,6 +45,10 @@ class Config:
     outliers: int = 0  # drawn pictures without a single digit, which the network learns to be unsure of
     outlier_share: float = 0.25  # of a batch, on top of it
     outlier_weight: float = 0.5  # of their loss, beside that of the digits
+    lessons: int = 30  # of teachers, gone through in turn
+    distillation: float = 0.9  # weight of the teachers' answers in the loss
+    temperature: float = 3.0  # of both softmaxes in that part of the loss
+    precision: str = "float32"  # or mixed_bfloat16: twice as fast where the processor has it
     seed: int = 0
 
 
@@ -52,4 +59,23 @@ PRESETS = {
     "nano": Config(hidden=(64, 48), pool=2, dropout=0.0, epochs=60, patience=20, distortion=MILD),
     "small": Config(hidden=(128, 64), dropout=0.0, epochs=60, patience=20, distortion=MILD),
     "base": Config(hidden=(1000, 500), dropout=0.2, epochs=60, patience=20),
+    # too large for the devices this is for, and digit-export does not take it: others learn from it
+    "teacher": Config(
+        hidden=(128,),
+        conv=((16, 32), (64, 64), (128,)),
+        dropout=0.3,
+        epochs=25,
+        patience=25,
+        styles=3000,
+        precision="mixed_bfloat16",
+    ),
 }
+
+# how the shipped models are made: long, from teachers' lessons, keeping the last weights
+LONG: dict[str, Any] = {"epochs": 300, "patience": 0, "batch_size": 512, "dropout": 0.0, "precision": "mixed_bfloat16"}
+RELEASE = PRESETS | {
+    "nano": replace(PRESETS["nano"], crop=2, hidden=(112, 36), **LONG),
+    "small": replace(PRESETS["small"], **LONG),
+    "base": replace(PRESETS["base"], hidden=(1120, 512), styles=3000, outliers=40000, **LONG),
+}
+RECIPES = {"quick": PRESETS, "release": RELEASE}

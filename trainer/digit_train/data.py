@@ -91,8 +91,11 @@ def check_classes(labels: NDArray[np.integer], where: str) -> None:
         raise DataError(f"{where} has no picture of {', '.join(map(str, missing))}")
 
 
-def split(count: int, validation: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Shuffle `count` indices into a training part and a validation part of `validation`, a twelfth at most."""
-    order = np.random.default_rng(seed).permutation(count)
+def split(count: int, validation: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Shuffle `count` indices into a training part and a validation part of `validation`, a twelfth at most.
+
+    Always the same parts: a teacher must not have seen what its students are chosen by.
+    """
+    order = np.random.default_rng(0).permutation(count)
     held = min(validation, max(1, count // 12))
     return np.sort(order[held:]), np.sort(order[:held])

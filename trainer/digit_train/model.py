@@ -17,18 +17,27 @@ def build(config: Config) -> keras.Sequential:
     """
     keras.utils.set_random_seed(config.seed)
     layers = [keras.Input((28, 28), name="pixels"), keras.layers.Rescaling(1 / 255)]
+    if config.conv or config.crop or config.pool > 1:
+        layers.append(keras.layers.Reshape((28, 28, 1)))
+    for group in config.conv:
+        for filters in group:
+            layers += activated(keras.layers.Conv2D, filters, config, kernel_size=3)
+        layers.append(keras.layers.MaxPooling2D())
+    if config.crop:
+        layers.append(keras.layers.Cropping2D(config.crop))
     if config.pool > 1:
-        layers += [keras.layers.Reshape((28, 28, 1)), keras.layers.AveragePooling2D(config.pool)]
+        layers.append(keras.layers.AveragePooling2D(config.pool))
     layers.append(keras.layers.Flatten())
     for width in config.hidden:
-        layers += [
-            keras.layers.Dense(width, use_bias=False, kernel_initializer="he_normal"),
-            keras.layers.BatchNormalization(),
-            keras.layers.ReLU(),
-            keras.layers.Dropout(config.dropout),
-        ]
+        layers += [*activated(keras.layers.Dense, width, config), keras.layers.Dropout(config.dropout)]
     layers.append(keras.layers.Dense(10, name="logits"))
     return keras.Sequential(layers)
+
+
+def activated(kind: type[keras.layers.Layer], width: int, config: Config, **options: int) -> list[keras.layers.Layer]:
+    """A layer of `width` units or filters with batch norm and ReLU."""
+    layer = kind(width, use_bias=False, kernel_initializer="he_normal", dtype=config.precision, **options)
+    return [layer, keras.layers.BatchNormalization(dtype=config.precision), keras.layers.ReLU(dtype=config.precision)]
 
 
 def load_model(path: Path) -> keras.Sequential:

@@ -53,6 +53,7 @@ def write_metrics(path: Path, run: Run, trained: Trained, read: NDArray[np.int64
         "seed": run.config.seed,
         "config": asdict(run.config),
         "data_sha256": run.digits.digest(),
+        "teachers_sha256": run.teachers(),
         "weights_sha256": weights_digest(trained.model),
         "parameters": trained.model.count_params(),
         "seconds": round(sum(epoch.seconds for epoch in trained.history), 1),

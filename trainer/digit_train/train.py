@@ -3,8 +3,8 @@
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from digit_infer.errors import DataError, InputError
 from digit_infer.files import read_npz, written_whole
 from digit_infer.quiet import native_stderr_silenced
 from digit_train.augment import distort
+from digit_train.batches import Batch, Drawn, collect
 from digit_train.config import Config
 from digit_train.data import Digits, split
+from digit_train.lessons import Lessons
 from digit_train.model import build, load_model
-from digit_train.outliers import draw_outliers
-from digit_train.styles import draw_styles
 
 CHECKPOINT = "checkpoint.npz"
 
@@ -60,31 +60,35 @@ class Trained:
 class Run:
     """One training run: network, optimizer, averaged weights, history, and the checkpoint they live in."""
 
-    def __init__(self, config: Config, digits: Digits, folder: Path, init: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        digits: Digits,
+        folder: Path,
+        init: Path | None = None,
+        teachers: Sequence[Path] = (),
+        lessons: Path | None = None,
+    ) -> None:
         tf.config.experimental.enable_op_determinism()
         self.config, self.digits, self.folder = config, digits, folder
-        self.train_part, self.val_part = split(len(digits.x_train), config.validation, config.seed)
-        images, labels = digits.x_train, digits.y_train
-        if config.styles:
-            drawn, truth = draw_styles(config.styles, config.seed)
-            images, labels = np.concatenate([images, drawn]), np.concatenate([labels, truth])
-            self.train_part = np.concatenate([self.train_part, np.arange(len(digits.x_train), len(images))])
-        self.batch = min(config.batch_size, len(self.train_part))
-        self.steps = len(self.train_part) // self.batch
+        self.train_part, self.val_part = split(len(digits.x_train), config.validation)
+        material = collect(digits, self.train_part, config)
+        self.batch = min(config.batch_size, len(material.images))
+        self.steps = len(material.images) // self.batch
+        self.source = (
+            Lessons(material, config, teachers, lessons or folder / "lessons") if teachers else Drawn(material, config)
+        )
         self.model = build(config)
         if init:
             load_weights(self.model, init)
-        self.averaged = keras.models.clone_model(self.model)
+        self.averaged = build(replace(config, precision="float32"))
         self.averaged.set_weights(self.model.get_weights())
         self.optimizer = self.make_optimizer()
         self.history: list[Epoch] = []
         self.best_weights: list[NDArray[np.float32]] = []
-        self.images, self.labels = tf.constant(images), tf.constant(labels, tf.int32)
-        part = images[self.train_part], labels[self.train_part]
-        self.outliers = tf.constant(draw_outliers(config.outliers, *part, config.seed))
         self.train_step = tf.function(self.step, autograph=False)
         with native_stderr_silenced():  # XLA introduces itself at its first use
-            distort(self.images[:1], tf.constant([0, 0]), config.distortion)
+            distort(tf.constant(material.images[:1]), tf.constant([0, 0]), config.distortion)
         self.evaluate_batch = tf.function(lambda images: self.averaged(images, training=False), autograph=False)
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:
@@ -97,19 +101,17 @@ class Run:
         optimizer.build(self.model.trainable_variables)
         return optimizer
 
-    def step(self, indices: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Train on one batch; returns its summed loss and its number of right answers."""
-        images, labels = tf.gather(self.images, indices), tf.gather(self.labels, indices)
-        if self.config.outliers:
-            count = round(self.batch * self.config.outlier_share)
-            chosen = tf.random.stateless_uniform([count], seed, 0, self.config.outliers, tf.int32)
-            images = tf.concat([images, tf.gather(self.outliers, chosen)], 0)
-        if self.config.augment:
-            images = distort(images, seed, self.config.distortion)
+    def step(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        """Train on one batch; returns the summed loss of its digits and its number of right answers."""
+        images = batch.images if batch.outliers is None else tf.concat([batch.images, batch.outliers], 0)
         with tf.GradientTape() as tape:
             logits, unsure = tf.split(self.model(images, training=True), [self.batch, -1])
-            loss = total = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
-            if self.config.outliers:  # cross-entropy with equal probabilities
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(batch.labels, logits)
+            if batch.answers is not None:
+                weight = self.config.distillation
+                loss = (1 - weight) * loss + weight * self.distillation_loss(batch.answers, logits)
+            total = loss
+            if batch.outliers is not None:  # cross-entropy with equal probabilities
                 distance = tf.reduce_logsumexp(unsure, 1) - tf.reduce_mean(unsure, 1)
                 total += self.config.outlier_weight * tf.reduce_mean(distance)
         self.optimizer.apply(tape.gradient(total, self.model.trainable_variables))
@@ -118,19 +120,24 @@ class Run:
         decay = tf.minimum(self.config.averaging, (1 + done) / (10 + done))
         for average, weight in zip(self.averaged.weights, self.model.weights, strict=True):
             average.assign(weight + decay * (average - weight))
-        right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.int32))
+        right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == batch.labels, tf.int32))
         return loss * self.batch, right
+
+    def distillation_loss(self, answers: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Cross-entropy with the teachers' answers, both softened; the factor keeps the gradients' size."""
+        temperature = self.config.temperature
+        softened = tf.nn.softmax(answers / temperature)
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)(softened, logits / temperature)
+        return loss * temperature**2
 
     def train_epoch(self, epoch: int) -> tuple[float, float]:
         """Go once over the training part in an order, with distortions and dropout that follow from seed and epoch."""
         for number, layer in enumerate(self.model.layers):
             if isinstance(layer, keras.layers.Dropout) and layer.rate:
                 layer.seed_generator.state.assign([self.config.seed, epoch * len(self.model.layers) + number])
-        order = np.random.default_rng([self.config.seed, epoch]).permutation(self.train_part)
         loss, right = tf.constant(0.0), tf.constant(0)
-        for number in range(self.steps):
-            indices = tf.constant(order[number * self.batch : (number + 1) * self.batch])
-            more = self.train_step(indices, tf.constant([self.config.seed, epoch * self.steps + number], tf.int32))
+        for batch in self.source.epoch(epoch):
+            more = self.train_step(batch)
             loss, right = loss + more[0], right + more[1]
         seen = self.steps * self.batch
         return float(loss) / seen, int(right) / seen
@@ -148,22 +155,26 @@ class Run:
         val = self.evaluate(self.digits.x_train[self.val_part], self.digits.y_train[self.val_part])
         test = self.evaluate(self.digits.x_test, self.digits.y_test)
         epoch = Epoch(number + 1, *train, *val, *test, seconds=time.perf_counter() - start)
-        if not self.history or epoch.score() > self.best().score():
-            self.best_weights = self.averaged.get_weights()
         self.history.append(epoch)
+        if self.best() is epoch:
+            self.best_weights = self.averaged.get_weights()
         return epoch
 
     def best(self) -> Epoch:
-        return max(self.history, key=Epoch.score)
+        return max(self.history, key=Epoch.score) if self.config.patience else self.history[-1]
 
     def finished(self) -> bool:
         done = len(self.history)
-        return done >= self.config.epochs or (done > 0 and done - self.best().epoch >= self.config.patience)
+        return done >= self.config.epochs or (done > 0 and done - self.best().epoch >= self.config.patience > 0)
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a checkpoint to be gone on with."""
         config: dict[str, Any] = json.loads(json.dumps(asdict(self.config)))
-        return {"config": config, "data": self.digits.digest()}
+        return {"config": config, "data": self.digits.digest(), "teachers": self.teachers()}
+
+    def teachers(self) -> list[str]:
+        """The digests of their weights."""
+        return self.source.digests if isinstance(self.source, Lessons) else []
 
     def save_checkpoint(self) -> None:
         state = {"identity": self.identity(), "history": [asdict(epoch) for epoch in self.history]}

@@ -1,0 +1,53 @@
+"""What each ingredient of the release recipe is worth: python benchmarks/ingredients.py TEACHER.keras... [--epochs N].
+
+Trains `small` with one ingredient changed at a time and prints accuracy and loss on the validation slice.
+"""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from digit_train.config import RELEASE, Distortion
+from digit_train.data import load
+from digit_train.train import Run, train
+
+STRONG = Distortion()
+
+
+@click.command()
+@click.argument("teachers", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--lessons", type=click.Path(path_type=Path), default="runs/lessons", show_default=True)
+@click.option("--epochs", default=100, show_default=True)
+@click.option("--seeds", default=1, show_default=True)
+@click.option("--only", multiple=True, help="Rows to measure.")
+def main(teachers: tuple[Path, ...], lessons: Path, epochs: int, seeds: int, only: tuple[str, ...]) -> None:
+    recipe = replace(RELEASE["small"], epochs=epochs)
+    rows = {
+        "the recipe": recipe,
+        "no teacher": replace(recipe, distillation=0.0),
+        "teacher's answers alone": replace(recipe, distillation=1.0),
+        "temperature 1": replace(recipe, temperature=1.0),
+        "temperature 6": replace(recipe, temperature=6.0),
+        "strong distortion": replace(recipe, distortion=STRONG),
+        "no distortion": replace(recipe, augment=False, lessons=1),
+        "weights not averaged": replace(recipe, averaging=0.0),
+        "dropout 0.1": replace(recipe, dropout=0.1),
+        "drawn styles": replace(recipe, styles=3000),
+        "drawn outliers": replace(recipe, outliers=40000),
+    }
+    digits = load("mnist")
+    print("| recipe | accuracy on the slice | loss |\n| --- | ---: | ---: |")
+    for name, config in rows.items():
+        if only and name not in only:
+            continue
+        for seed in range(seeds):
+            with tempfile.TemporaryDirectory() as folder:
+                run = Run(replace(config, seed=seed), digits, Path(folder), None, teachers, lessons)
+                best = train(run, lambda run, epoch: None).best
+            print(f"| {name} | {best.val_accuracy:.2%} | {best.val_loss:.4f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""From MNIST to a shipped model: python benchmarks/release.py base. The same command goes on where it was interrupted.
+
+Trains the teacher where there is none yet, then the network, and exports it to runs/<name>-<seed>/<name>.tflite.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from digit_infer.settings import SHIPPED
+from digit_train.train import CHECKPOINT
+
+
+@click.command()
+@click.argument("name", type=click.Choice(SHIPPED))
+@click.option("--seed", default=0, show_default=True)
+@click.option("--runs", type=click.Path(path_type=Path), default="runs", show_default=True)
+def main(name: str, seed: int, runs: Path) -> None:
+    teacher, student = runs / "teacher", runs / f"{name}-{seed}"
+    train(teacher, "--preset", "teacher")
+    lessons = ("--teacher", f"{teacher}/model.keras", "--lessons", f"{runs}/lessons")
+    train(student, "--preset", name, "--recipe", "release", "--seed", str(seed), *lessons)
+    start("digit_export", f"{student}/model.keras", "-o", f"{student}/{name}.tflite", "--force")
+
+
+def train(folder: Path, *options: str) -> None:
+    """Train into `folder`, or go on there; nothing where it has been done."""
+    if (folder / CHECKPOINT).exists():
+        options += ("--resume",)
+    elif (folder / "model.keras").exists():
+        return
+    start("digit_train", *options, "--out", str(folder))
+
+
+def start(module: str, *arguments: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()

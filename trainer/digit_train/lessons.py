@@ -1,0 +1,108 @@
+"""Lessons: distorted training pictures and what teachers say of them, drawn once and kept for all their students.
+
+Distillation as in Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", on pictures that no teacher saw.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from digit_infer.files import read_npz, written_whole
+from digit_train.augment import distort
+from digit_train.batches import Batch, Material, indices
+from digit_train.config import Config
+from digit_train.model import load_model, weights_digest
+
+AT_ONCE = 1000  # pictures that are distorted and answered together
+
+
+class Lessons:
+    """Batches from the lessons of teachers, which are gone through in turn, one in an epoch.
+
+    A lesson is every picture of the material distorted once, with the mean of the teachers' logits. It lies in `folder`
+    under a name made of all it depends on, so runs of any architecture and seed share it. Raises ModelError where a
+    teacher cannot be loaded, InputError where a lesson is damaged.
+    """
+
+    def __init__(self, material: Material, config: Config, teachers: Sequence[Path], folder: Path) -> None:
+        self.material, self.config, self.folder = material, config, folder
+        self.teachers = [faster(load_model(path), config.precision) for path in teachers]
+        self.answer = tf.function(self.answer_batch, autograph=False)
+        self.digests = [weights_digest(teacher) for teacher in self.teachers]
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        lesson = self.load(epoch % self.config.lessons)
+        random = np.random.default_rng([self.config.seed, epoch, 1])
+        for chosen in indices(len(lesson["images"]), self.config, epoch):
+            outliers = None
+            if self.config.outliers:
+                picked = random.integers(self.config.outliers, size=round(len(chosen) * self.config.outlier_share))
+                outliers = tf.constant(lesson["outliers"][picked])
+            yield Batch(
+                tf.constant(lesson["images"][chosen]),
+                tf.constant(self.material.labels[chosen], tf.int32),
+                outliers,
+                tf.constant(lesson["answers"][chosen], tf.float32),
+            )
+
+    def load(self, number: int) -> dict[str, NDArray[Any]]:
+        """Lesson `number`: images and outliers (n, 28, 28), uint8; answers (n, 10), float16."""
+        path = self.folder / f"{self.identity()}-{number:03}.npz"
+        if not path.exists():
+            with written_whole(path) as temporary:
+                np.savez(temporary, allow_pickle=False, **self.draw(number))
+        return read_npz(path)
+
+    def draw(self, number: int) -> dict[str, NDArray[Any]]:
+        images, answers = [], []
+        for start in range(0, len(self.material.images), AT_ONCE):
+            seed = tf.constant([number, start], tf.int32)
+            drawn = self.distort(self.material.images[start : start + AT_ONCE], seed)
+            images.append(drawn.numpy())
+            answers.append(self.answer(drawn).numpy())
+        outliers = [
+            self.distort(self.material.outliers[start : start + AT_ONCE], tf.constant([number, -1 - start])).numpy()
+            for start in range(0, len(self.material.outliers), AT_ONCE)
+        ]
+        none = np.zeros((0, 28, 28), np.uint8)
+        return {
+            "images": np.concatenate(images),
+            "answers": np.concatenate(answers).astype(np.float16),
+            "outliers": np.concatenate([none, *outliers]),
+        }
+
+    def distort(self, images: NDArray[np.uint8], seed: tf.Tensor) -> tf.Tensor:
+        return distort(tf.constant(images), seed, self.config.distortion) if self.config.augment else images
+
+    def answer_batch(self, images: tf.Tensor) -> tf.Tensor:
+        """The teachers' logits for (n, 28, 28), averaged: (n, 10), float32."""
+        logits = [tf.cast(teacher(images, training=False), tf.float32) for teacher in self.teachers]
+        return tf.add_n(logits) / len(logits)
+
+    def identity(self) -> str:
+        """A name for all that the lessons depend on."""
+        digest = hashlib.sha256(
+            json.dumps([asdict(self.config.distortion), self.config.augment, self.digests]).encode()
+        )
+        for array in (self.material.images, self.material.labels, self.material.outliers):
+            digest.update(array.tobytes())
+        return digest.hexdigest()[:16]
+
+
+def faster(model: keras.Sequential, precision: str) -> keras.Sequential:
+    """The same network computing in another precision, apart from its logits."""
+
+    def convert(layer: keras.Layer) -> keras.Layer:
+        return layer.from_config(layer.get_config() | {"dtype": "float32" if layer.name == "logits" else precision})
+
+    converted = keras.models.clone_model(model, clone_function=convert)
+    converted.set_weights(model.get_weights())
+    return converted
