@@ -19,7 +19,7 @@ from digit_train.train import CHECKPOINT
 @click.option("--runs", type=click.Path(path_type=Path), default="runs", show_default=True)
 def main(name: str, seed: int, runs: Path) -> None:
     teacher, student = runs / "teacher", runs / f"{name}-{seed}"
-    train(teacher, "--preset", "teacher")
+    train(teacher, "--preset", "teacher", "--recipe", "release")
     lessons = ("--teacher", f"{teacher}/model.keras", "--lessons", f"{runs}/lessons")
     train(student, "--preset", name, "--recipe", "release", "--seed", str(seed), *lessons)
     start("digit_export", f"{student}/model.keras", "-o", f"{student}/{name}.tflite", "--force")

@@ -25,7 +25,13 @@ def test_the_same_seed_gives_the_same_pictures_and_another_seed_others(sample_pi
 
 @pytest.mark.parametrize("settings", [STILL, replace(Distortion(), share=0.0)], ids=["no distortion", "no share"])
 def test_nothing_moves_without_distortion(settings, sample_pixels):
-    np.testing.assert_array_equal(distorted(sample_pixels, settings), sample_pixels)
+    np.testing.assert_allclose(distorted(sample_pixels, settings), sample_pixels, atol=3)  # but for the brightness
+
+
+def test_a_distorted_picture_is_as_bright_as_a_normalised_one(sample_pixels):
+    faint = sample_pixels // 3
+    result = distorted(np.concatenate([faint, 0 * faint[:1]]), replace(STILL, thinner=0.4))
+    np.testing.assert_array_equal(result.max((1, 2)), [255] * len(faint) + [0])
 
 
 def test_the_share_says_how_many_pictures_are_distorted(sample_pixels):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from digit_infer.errors import DataError, ModelError
-from digit_train.config import PRESETS
+from digit_train.batches import Drawn, collect
+from digit_train.config import MILD, PRESETS, Distortion
 from digit_train.data import load
 from digit_train.model import weights_digest
 from digit_train.train import CHECKPOINT, Run, train
@@ -85,6 +86,22 @@ def test_ctrl_c_before_the_first_epoch_keeps_nothing(digits, tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         finish(run)
     assert not list(tmp_path.iterdir())
+
+
+def test_without_patience_the_last_weights_are_kept(digits, tmp_path):
+    run = Run(replace(CONFIG, epochs=6, patience=0, learning_rate=0.3), digits, tmp_path)
+    trained = finish(run)
+    assert trained.best.epoch == 6 > min(trained.history, key=lambda epoch: epoch.val_loss).epoch
+    assert weights_digest(trained.model) == weights_digest(run.averaged)
+
+
+def test_the_last_epochs_are_distorted_mildly(digits, tmp_path):
+    config = replace(CONFIG, distortion=Distortion(), settling=1)
+    material = collect(digits, np.arange(300), config)
+    sources = Drawn(material, config), Drawn(material, replace(config, distortion=MILD))
+    first, last = ([next(source.epoch(epoch)).images.numpy() for source in sources] for epoch in (0, 3))
+    assert (first[0] != first[1]).any()
+    np.testing.assert_array_equal(*last)
 
 
 @pytest.mark.parametrize("change", ["seed", "data"])

@@ -16,7 +16,8 @@ def distort(images: tf.Tensor, seed: tf.Tensor, settings: Distortion) -> tf.Tens
     """Distort each picture by its own affine map and elastic field.
 
     images: (n, 28, 28), uint8, light on dark. seed: (2,), int32; the same seed gives the same pictures.
-    Returns (n, 28, 28), uint8: each pixel is read, bilinearly, where the map sends it; outside is dark.
+    Returns (n, 28, 28), uint8: each pixel is read, bilinearly, where the map sends it; outside is dark. Reading between
+    the pixels pales thin strokes, so the brightest one is brought back to 255, as the normaliser does in use.
     """
     count = tf.shape(images)[0]
     seeds = tf.random.split(seed, 3)
@@ -24,7 +25,7 @@ def distort(images: tf.Tensor, seed: tf.Tensor, settings: Distortion) -> tf.Tens
     chosen = tf.random.stateless_uniform([count, 1, 1], seeds[2]) < settings.share
     draw = tf.random.stateless_uniform([count, 1, 1], tf.random.fold_in(seed, 3), -1.0, 1.0)
     thickness = draw * abs(draw) * tf.where(draw < 0, settings.thinner, settings.thicker)
-    return tf.where(chosen, sample(thicken(images, thickness), source), images)
+    return tf.where(chosen, brighten(sample(thicken(images, thickness), source)), images)
 
 
 @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
@@ -38,6 +39,13 @@ def thicken(images: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
         thinner, thicker = tf.minimum(thinner, neighbour), tf.maximum(thicker, neighbour)
     mixed = levels + tf.maximum(amount, 0) * (thicker - levels) + tf.maximum(-amount, 0) * (thinner - levels)
     return tf.cast(mixed + 0.5, tf.uint8)
+
+
+def brighten(images: tf.Tensor) -> tf.Tensor:
+    """Scale the levels of (n, 28, 28), uint8, so that each picture reaches 255; one without ink stays dark."""
+    levels = tf.cast(images, tf.float32)
+    brightest = tf.reduce_max(levels, [1, 2], keepdims=True)
+    return tf.cast(levels * (255 / tf.maximum(brightest, 1.0)) + 0.5, tf.uint8)
 
 
 def affine_positions(count: tf.Tensor, seed: tf.Tensor, settings: Distortion) -> tf.Tensor:

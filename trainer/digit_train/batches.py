@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from digit_train.augment import distort
-from digit_train.config import Config
+from digit_train.config import Config, Distortion
 from digit_train.data import Digits
 from digit_train.outliers import draw_outliers
 from digit_train.styles import draw_styles
@@ -62,18 +62,19 @@ class Drawn:
         self.draw = tf.function(self.draw_batch, autograph=False)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
+        distortion = self.config.distortion_in(epoch)
         for number, chosen in enumerate(indices(self.count, self.config, epoch)):
-            steps = self.count // len(chosen)
-            yield self.draw(tf.constant(chosen), tf.constant([self.config.seed, epoch * steps + number], tf.int32))
+            seed = [self.config.seed, epoch * (self.count // len(chosen)) + number]
+            yield self.draw(tf.constant(chosen), tf.constant(seed, tf.int32), distortion)
 
-    def draw_batch(self, chosen: tf.Tensor, seed: tf.Tensor) -> Batch:
+    def draw_batch(self, chosen: tf.Tensor, seed: tf.Tensor, distortion: Distortion | None) -> Batch:
         images, outliers, count = tf.gather(self.images, chosen), None, 0
         if self.config.outliers:
             count = round(chosen.shape[0] * self.config.outlier_share)
             picked = tf.random.stateless_uniform([count], seed, 0, self.config.outliers, tf.int32)
             images = tf.concat([images, tf.gather(self.outliers, picked)], 0)
-        if self.config.augment:
-            images = distort(images, seed, self.config.distortion)
+        if distortion:
+            images = distort(images, seed, distortion)
         if count:
             images, outliers = tf.split(images, [-1, count])
         return Batch(images, tf.gather(self.labels, chosen), outliers, None)

@@ -23,6 +23,10 @@ class Distortion:
     thicker: float = 1.0  # and outwards by up to this, 1 at most
 
 
+# what small networks have room for, and others end with: chosen on the validation slice
+MILD = Distortion(rotation=10.5, scale=0.105, shear=7.0, shift=1.05, elastic_alpha=26.0, thinner=0.0, thicker=0.0)
+
+
 @dataclass(frozen=True)
 class Config:
     """Everything that decides the weights, apart from the data. The defaults feed the command line's options."""
@@ -41,6 +45,7 @@ class Config:
     validation: int = 5000  # pictures held back from the training set; a twelfth of a small one
     augment: bool = True
     distortion: Distortion = Distortion()
+    settling: int = 0  # the last epochs, in which pictures are distorted mildly
     styles: int = 0  # drawn pictures added to the training part: ways of writing that MNIST lacks
     outliers: int = 0  # drawn pictures without a single digit, which the network learns to be unsure of
     outlier_share: float = 0.25  # of a batch, on top of it
@@ -51,9 +56,12 @@ class Config:
     precision: str = "float32"  # or mixed_bfloat16: twice as fast where the processor has it
     seed: int = 0
 
+    def distortion_in(self, epoch: int) -> Distortion | None:
+        """How the pictures of an epoch, from 0, are distorted."""
+        if not self.augment:
+            return None
+        return self.distortion if epoch < self.epochs - self.settling else MILD
 
-# small networks have no room for the strongest distortions: chosen on the validation slice
-MILD = Distortion(rotation=10.5, scale=0.105, shear=7.0, shift=1.05, elastic_alpha=26.0, thinner=0.0, thicker=0.0)
 
 PRESETS = {
     "nano": Config(hidden=(64, 48), pool=2, dropout=0.0, epochs=60, patience=20, distortion=MILD),
@@ -71,11 +79,19 @@ PRESETS = {
     ),
 }
 
-# how the shipped models are made: long, from teachers' lessons, keeping the last weights
-LONG: dict[str, Any] = {"epochs": 300, "patience": 0, "batch_size": 512, "dropout": 0.0, "precision": "mixed_bfloat16"}
-RELEASE = PRESETS | {
+# how the shipped models are made: long, from a teacher's lessons, keeping the last weights
+LONG: dict[str, Any] = {
+    "epochs": 300,
+    "patience": 0,
+    "batch_size": 512,
+    "dropout": 0.0,
+    "styles": 3000,
+    "precision": "mixed_bfloat16",
+}
+RELEASE = {
     "nano": replace(PRESETS["nano"], crop=2, hidden=(112, 36), **LONG),
     "small": replace(PRESETS["small"], **LONG),
-    "base": replace(PRESETS["base"], hidden=(1120, 512), styles=3000, outliers=40000, **LONG),
+    "base": replace(PRESETS["base"], hidden=(1120, 512), outliers=40000, settling=60, **LONG),
+    "teacher": replace(PRESETS["teacher"], epochs=35, patience=0, settling=10),
 }
 RECIPES = {"quick": PRESETS, "release": RELEASE}

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from digit_infer.files import read_npz, written_whole
 from digit_train.augment import distort
 from digit_train.batches import Batch, Material, indices
-from digit_train.config import Config
+from digit_train.config import Config, Distortion
 from digit_train.model import load_model, weights_digest
 
 AT_ONCE = 1000  # pictures that are distorted and answered together
@@ -39,13 +39,15 @@ class Lessons:
         self.digests = [weights_digest(teacher) for teacher in self.teachers]
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        lesson = self.load(epoch % self.config.lessons)
+        distortion, number = self.config.distortion_in(epoch), epoch % self.config.lessons
+        lesson = self.load(self.material.images, distortion, number, self.digests)
+        drawn = self.load(self.material.outliers, distortion, number, []) if self.config.outliers else {}
         random = np.random.default_rng([self.config.seed, epoch, 1])
         for chosen in indices(len(lesson["images"]), self.config, epoch):
             outliers = None
             if self.config.outliers:
                 picked = random.integers(self.config.outliers, size=round(len(chosen) * self.config.outlier_share))
-                outliers = tf.constant(lesson["outliers"][picked])
+                outliers = tf.constant(drawn["images"][picked])
             yield Batch(
                 tf.constant(lesson["images"][chosen]),
                 tf.constant(self.material.labels[chosen], tf.int32),
@@ -53,48 +55,31 @@ class Lessons:
                 tf.constant(lesson["answers"][chosen], tf.float32),
             )
 
-    def load(self, number: int) -> dict[str, NDArray[Any]]:
-        """Lesson `number`: images and outliers (n, 28, 28), uint8; answers (n, 10), float16."""
-        path = self.folder / f"{self.identity()}-{number:03}.npz"
+    def load(
+        self, pictures: NDArray[np.uint8], distortion: Distortion | None, number: int, teachers: list[str]
+    ) -> dict[str, NDArray[Any]]:
+        """The pictures distorted: images, (n, 28, 28), uint8; and answers to them, (n, 10), float16, with `teachers`.
+
+        Those are named by their digests.
+        """
+        depends_on = json.dumps([distortion and asdict(distortion), teachers]).encode()
+        identity = hashlib.sha256(depends_on + pictures.tobytes()).hexdigest()[:16]
+        path = self.folder / f"{identity}-{number:03}.npz"
         if not path.exists():
+            parts = [tf.constant(pictures[start : start + AT_ONCE]) for start in range(0, len(pictures), AT_ONCE)]
+            if distortion:
+                parts = [distort(part, tf.constant([number, i], tf.int32), distortion) for i, part in enumerate(parts)]
+            lesson = {"images": np.concatenate(parts)}
+            if teachers:
+                lesson["answers"] = np.concatenate([self.answer(part) for part in parts]).astype(np.float16)
             with written_whole(path) as temporary:
-                np.savez(temporary, allow_pickle=False, **self.draw(number))
+                np.savez(temporary, allow_pickle=False, **lesson)
         return read_npz(path)
-
-    def draw(self, number: int) -> dict[str, NDArray[Any]]:
-        images, answers = [], []
-        for start in range(0, len(self.material.images), AT_ONCE):
-            seed = tf.constant([number, start], tf.int32)
-            drawn = self.distort(self.material.images[start : start + AT_ONCE], seed)
-            images.append(drawn.numpy())
-            answers.append(self.answer(drawn).numpy())
-        outliers = [
-            self.distort(self.material.outliers[start : start + AT_ONCE], tf.constant([number, -1 - start])).numpy()
-            for start in range(0, len(self.material.outliers), AT_ONCE)
-        ]
-        none = np.zeros((0, 28, 28), np.uint8)
-        return {
-            "images": np.concatenate(images),
-            "answers": np.concatenate(answers).astype(np.float16),
-            "outliers": np.concatenate([none, *outliers]),
-        }
-
-    def distort(self, images: NDArray[np.uint8], seed: tf.Tensor) -> tf.Tensor:
-        return distort(tf.constant(images), seed, self.config.distortion) if self.config.augment else images
 
     def answer_batch(self, images: tf.Tensor) -> tf.Tensor:
         """The teachers' logits for (n, 28, 28), averaged: (n, 10), float32."""
         logits = [tf.cast(teacher(images, training=False), tf.float32) for teacher in self.teachers]
         return tf.add_n(logits) / len(logits)
-
-    def identity(self) -> str:
-        """A name for all that the lessons depend on."""
-        digest = hashlib.sha256(
-            json.dumps([asdict(self.config.distortion), self.config.augment, self.digests]).encode()
-        )
-        for array in (self.material.images, self.material.labels, self.material.outliers):
-            digest.update(array.tobytes())
-        return digest.hexdigest()[:16]
 
 
 def faster(model: keras.Sequential, precision: str) -> keras.Sequential:

@@ -46,6 +46,7 @@ def write_metrics(path: Path, run: Run, trained: Trained, read: NDArray[np.int64
         "test_accuracy_per_class": [
             float(right / total) for right, total in zip(np.diag(confusion), confusion.sum(1), strict=True)
         ],
+        "test_confusion": confusion.tolist(),
         "validation_accuracy": trained.best.val_accuracy,
         "best_epoch": trained.best.epoch,
         "epochs": len(trained.history),
@@ -55,6 +56,7 @@ def write_metrics(path: Path, run: Run, trained: Trained, read: NDArray[np.int64
         "data_sha256": run.digits.digest(),
         "teachers_sha256": run.teachers(),
         "weights_sha256": weights_digest(trained.model),
+        "widths": widths(trained.model),
         "parameters": trained.model.count_params(),
         "seconds": round(sum(epoch.seconds for epoch in trained.history), 1),
         "versions": {
@@ -66,3 +68,9 @@ def write_metrics(path: Path, run: Run, trained: Trained, read: NDArray[np.int64
         },
     }
     write_json(path, metrics)
+
+
+def widths(model: keras.Sequential) -> list[int]:
+    """The values that go into the first Dense layer, and the units of each."""
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    return [dense[0].kernel.shape[0], *(layer.units for layer in dense)]
