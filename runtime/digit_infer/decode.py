@@ -17,7 +17,7 @@ from PIL import Image
 from digit_infer.errors import ImageError
 
 try:
-    import pyspng as spng
+    from pyspng import c as spng  # what its `load` wraps, at a tenth of the whole cost
 except ImportError:  # there is no wheel for 32-bit ARM
     spng = None
 
@@ -25,8 +25,13 @@ Levels = NDArray[np.uint8]
 LONGEST_SIDE = 1024  # pixels; larger pictures are reduced, by the decoder itself where it can (JPEG)
 MAX_MEGAPIXELS = 178
 SMALL = 2**16  # bytes; larger files are left to Pillow, which reads them piece by piece
-PLAIN_KINDS = [[8, 0, 0, 0, 0], [8, 2, 0, 0, 0]]  # 8 bits grey or RGB, not interlaced
-PLAIN_CHUNKS = {b"IHDR", b"IDAT", b"IEND", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME"}  # none changes the pixels
+OPENED = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # a named pipe at once instead of waiting for its writer
+PNG_START = struct.Struct(">16xII5sI")  # behind signature and IHDR: width, height, kind and checksum
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
+GREY, RGB = b"\x08\0\0\0\0", b"\x08\2\0\0\0"  # 8 bits, not interlaced
+PLAIN_CHUNKS = {b"IDAT", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME"}  # none changes the pixels
+CHUNK, CHECKSUM = struct.Struct(">I4s"), struct.Struct(">I")
 
 
 def read_picture(path: str | Path) -> Levels:
@@ -35,8 +40,7 @@ def read_picture(path: str | Path) -> Levels:
     Of several frames the first is taken. Raises ImageError with a reason made for people.
     """
     try:
-        # a named pipe is opened at once instead of waiting for its writer
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(path, OPENED)
         try:
             start = os.read(descriptor, SMALL)
             if len(start) < SMALL and (picture := decode_plain_png(start)) is not None:
@@ -59,25 +63,28 @@ def decode_bytes(content: bytes) -> Levels:
 
 
 def decode_plain_png(content: bytes) -> Levels | None:
-    """Decode the commonest kind, grey or RGB without extras, 3 times as fast as Pillow; None for any other."""
-    if spng is None or content[:8] != b"\x89PNG\r\n\x1a\n" or content[12:16] != b"IHDR":
+    """Decode the commonest kind, grey or RGB without extras, 4 times as fast as Pillow; None for any other."""
+    if spng is None or not content.startswith(PNG_SIGNATURE):
         return None
     try:
-        width, height, *kind = struct.unpack_from(">IIBBBBB", content, 16)
-        if kind not in PLAIN_KINDS or not (0 < width <= LONGEST_SIDE and 0 < height <= LONGEST_SIDE):
+        width, height, kind, checksum = PNG_START.unpack_from(content)
+        if not (0 < width <= LONGEST_SIDE and 0 < height <= LONGEST_SIDE) or kind not in (GREY, RGB):
             return None
-        place, chunk = 8, b""
-        while chunk != b"IEND":
-            length, chunk = struct.unpack_from(">I4s", content, place)
+        # spng itself does not mind a wrong checksum
+        if zlib.crc32(content[12:29]) != checksum:
+            return None
+        place = PNG_START.size
+        while content[place : place + 12] != PNG_END:
+            length, chunk = CHUNK.unpack_from(content, place)
             end = place + 8 + length
-            (checksum,) = struct.unpack_from(">I", content, end)
+            (checksum,) = CHECKSUM.unpack_from(content, end)
             if chunk not in PLAIN_CHUNKS or zlib.crc32(content[place + 4 : end]) != checksum:
-                return None  # spng itself does not mind a wrong checksum
+                return None
             place = end + 4
-        pixels = spng.load(content)
+        pixels = spng.spng_decode_image_bytes(content, spng.SPNG_FMT_AUTO)
     except (struct.error, RuntimeError, ValueError):
         return None  # Pillow knows what is wrong
-    return pixels.reshape(height, width) if pixels.ndim == 2 else without_colour(pixels)
+    return pixels.reshape(height, width) if kind == GREY else without_colour(pixels)
 
 
 def decode_array(levels: NDArray[Any]) -> Levels:
