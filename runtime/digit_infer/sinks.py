@@ -5,8 +5,10 @@ import errno
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,19 +17,27 @@ from digit_infer.command import require
 from digit_infer.errors import OutputError
 from digit_infer.row import Row, printable
 
+QUOTED = re.compile(r'[,"\r\n]')  # what paths are quoted for
 HEADER = ",".join(Row._fields) + "\n"
 
 
 def csv_text(rows: list[Row]) -> str:
     """Rows as lines of CSV."""
+    if not QUOTED.search("".join([row.path for row in rows])):
+        return "".join([row.path + csv_behind_path(*row[1:]) for row in rows])
     stream = io.StringIO()
     plain = csv.writer(stream, lineterminator="\n")
-    if not any("\r" in row.path for row in rows):
-        plain.writerows(rows)
-        return stream.getvalue()
     quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)  # csv leaves a lone \r unquoted
     for row in rows:
         (quoted if "\r" in row.path else plain).writerow(row)
+    return stream.getvalue()
+
+
+@lru_cache(2**14)
+def csv_behind_path(*fields: object) -> str:
+    """The rest of a line; of a quantized model many rows end alike."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerow(("", *fields))
     return stream.getvalue()
 
 
