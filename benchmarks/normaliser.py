@@ -155,8 +155,9 @@ def read_or_blank(path: Path) -> Levels:
 def read_right(pictures: list[Levels], labels: NDArray[np.int64], classifier: Classifier) -> NDArray[np.bool_]:
     """Which are read, and rightly: (n,)."""
     normalised = normalise.normalise_all(pictures, normalise.PARAMETERS)
-    chances = classifier.classify(np.stack([one.pixels for one in normalised]))
-    trusted = np.array([not one.reason for one in normalised]) & (chances.max(1) >= classifier.bundle.min_confidence)
+    chances = classifier.classify(normalised.pixels)
+    trusted = np.array([not reason for reason in normalised.reasons])
+    trusted &= chances.max(1) >= classifier.bundle.min_confidence
     return trusted & (chances.argmax(1) == labels)
 
 

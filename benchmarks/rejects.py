@@ -28,6 +28,7 @@ from digit_infer.found import Found
 from digit_infer.labels import read_labels
 from digit_infer.pipeline import Reader
 from digit_infer.sinks import csv_text
+from digit_infer.stream import Batch
 from digit_train.mnist import load_mnist
 
 EACH = 300  # pictures of each kind
@@ -141,7 +142,7 @@ def main(model: str) -> None:
     print("| pictures | rejected | why |\n| --- | ---: | --- |")
     shares = []
     for name, pictures in kinds(np.random.default_rng(0)).items():
-        details = reader([Found("", content=picture) for picture in islice(pictures, EACH)]).details
+        details = reader(Batch([Found("", content=picture) for picture in islice(pictures, EACH)])).details
         assert details
         reasons = Counter(row.reason for row in details.rows if row.status == "rejected")
         shares.append(reasons.total() / EACH)

@@ -35,7 +35,7 @@ def answers(work_on, items, workers=2, batch_size=4):
     stream = iter(items)
     pool = Pool(
         lambda batch: [work_on(item) for item in batch],
-        lambda item, exit_code: [(item, exit_code)],
+        lambda batch, exit_code: [(item, exit_code) for item in batch],
         workers,
         batch_size,
     )
@@ -71,7 +71,7 @@ def test_no_batch_is_larger_than_asked_for():
         return [len(batch)] * len(batch)
 
     stream = iter(range(500))
-    pool = Pool(work, lambda item, exit_code: [], 2, 20)
+    pool = Pool(work, lambda batch, exit_code: [], 2, 20)
     sizes = [size for batch in pool.map(lambda count: list(islice(stream, count))) for size in batch]
     assert len(sizes) == 500
     assert 8 < max(sizes) <= 20  # and they grow
@@ -84,7 +84,7 @@ def test_what_is_not_asked_for_is_not_taken_far_ahead():
         taken.extend(range(len(taken), len(taken) + count))
         return taken[-count:]
 
-    stream = Pool(lambda batch: len(batch), lambda item, exit_code: 0, 2, 3).map(take)
+    stream = Pool(lambda batch: len(batch), lambda batch, exit_code: 0, 2, 3).map(take)
     given_out = sum(next(stream) for _ in range(5))
     stream.close()
     assert given_out <= len(taken) <= given_out + 3 * (4 * 2 + 2)
@@ -145,7 +145,7 @@ def test_what_work_raises_is_raised_here_after_the_answers_before_it(tmp_path):
 
 
 def test_no_worker_is_left_behind_by_a_pool_that_is_given_up_halfway():
-    stream = Pool(lambda batch: os.getpid(), lambda item, exit_code: 0, 2, 1).map(lambda count: [0] * count)
+    stream = Pool(lambda batch: os.getpid(), lambda batch, exit_code: 0, 2, 1).map(lambda count: [0] * count)
     workers = {next(stream) for _ in range(20)}
     stream.close()
     assert workers
@@ -162,7 +162,7 @@ def test_a_worker_that_dies_while_it_is_handed_its_task_has_no_answer():
     worker = Worker(lambda batch: batch, [])
     killed_while_stopped(worker)
     task = Task((0,), [bytes(2**20)] * 10)  # more than the pipe holds
-    worker.start(task, task.items)
+    worker.start(task)
     assert worker.finish() == (task, None)
     worker.end()
     assert worker.process.exitcode == -signal.SIGKILL
@@ -171,7 +171,7 @@ def test_a_worker_that_dies_while_it_is_handed_its_task_has_no_answer():
 def test_a_worker_that_dies_in_the_middle_of_its_answer_has_none(tmp_path):
     worker = Worker(lambda batch: bytes(2**24), [])
     task = Task((0,), [0])
-    worker.start(task, task.items)
+    worker.start(task)
     assert worker.connection.poll(10)
     killed_while_stopped(worker)
     assert worker.finish() == (task, None)
@@ -186,7 +186,7 @@ def work(batch):
     time.sleep(0.05)
     return os.getpid()
 
-for pid in Pool(work, lambda item, exit_code: 0, 3, 1).map(lambda count: [0] * count):
+for pid in Pool(work, lambda batch, exit_code: 0, 3, 1).map(lambda count: [0] * count):
     print(pid, flush=True)
 """
 

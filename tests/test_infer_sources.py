@@ -8,7 +8,7 @@ from PIL import Image
 
 from digit_infer.errors import InputError
 from digit_infer.found import digit_of_folder
-from digit_infer.sources import at_least_one, find_images
+from digit_infer.sources import at_least_one, find_blocks, find_images
 
 
 def picture(path, kind="PNG"):
@@ -183,6 +183,6 @@ def test_the_working_folder_counts_as_the_folder_of_a_bare_name(tmp_path, monkey
 
 def test_nothing_to_read_is_said_at_once_and_nothing_is_lost_by_looking(tmp_path):
     with pytest.raises(InputError, match="no pictures there"):
-        at_least_one(find_images([str(tmp_path)]))
+        at_least_one(find_blocks([str(tmp_path)]))
     pictures = [picture(tmp_path / name) for name in ("a.png", "b.png")]
-    assert [found.path for found in at_least_one(find_images([str(tmp_path)]))] == pictures
+    assert [path for block in at_least_one(find_blocks([str(tmp_path)])) for path in block.paths()] == pictures

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from typing import IO, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from digit_infer.found import Found
-from digit_infer.sources import FIRST_BYTES, IDX, OnSkip, found_file, known_suffix
+from digit_infer.found import Block, Found, Pictures
+from digit_infer.sources import FIRST_BYTES, IDX, OnSkip, found_file, known_suffix, no_formula
+from digit_infer.stream import HEAVIEST
 
 LARGEST = 64 * 2**20  # bytes of one picture in an archive
 LARGEST_NAME = 2**20  # bytes of a name in a tar
@@ -41,7 +41,7 @@ DAMAGE = (
 )
 
 
-def read_archive(path: str, on_skip: OnSkip) -> Iterator[Found]:
+def read_archive(path: str, on_skip: OnSkip) -> Iterator[Block]:
     """What an archive or array file holds, as `path/member` or `path[number]`; where it is damaged, a row says so."""
     name = path.lower()
     try:
@@ -130,7 +130,7 @@ def read_member(inner: Found, size: int, stream: IO[bytes]) -> Found | None:
     return inner._replace(content=content)
 
 
-def read_npz(path: str) -> Iterator[Found]:
+def read_npz(path: str) -> Iterator[Pictures]:
     """The arrays that are pictures; labels, which have one axis, are passed over."""
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
@@ -138,7 +138,7 @@ def read_npz(path: str) -> Iterator[Found]:
                 yield from read_npy(stream, f"{path}/{member.filename.removesuffix('.npy')}", labels=True)
 
 
-def read_npy(stream: IO[bytes], name: str, *, labels: bool = False) -> Iterator[Found]:
+def read_npy(stream: IO[bytes], name: str, *, labels: bool = False) -> Iterator[Pictures]:
     """Raises ValueError for an array that does not hold pictures, pickled objects first of all."""
     version = np.lib.format.read_magic(stream)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -153,7 +153,7 @@ def read_npy(stream: IO[bytes], name: str, *, labels: bool = False) -> Iterator[
     return read_rows(stream, shape, dtype, name)
 
 
-def read_idx(stream: IO[bytes], name: str) -> Iterator[Found]:
+def read_idx(stream: IO[bytes], name: str) -> Iterator[Pictures]:
     """MNIST's own format."""
     zero, kind, axes = struct.unpack(">HBB", stream.read(4))
     if zero or kind != 8 or axes not in (2, 3, 4):
@@ -162,7 +162,7 @@ def read_idx(stream: IO[bytes], name: str) -> Iterator[Found]:
     stream.read(1)  # at its end gzip compares the checksum
 
 
-def read_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Iterator[Found]:
+def read_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Iterator[Pictures]:
     """Pictures, (n, h, w), (n, h, w, 1 or 3) or (n, 784), some at a time. Raises ValueError or EOFError."""
     one = (28, 28) if shape[1:] == (784,) else shape[1:]
     if (len(one) == 3 and one[2] not in (1, 3)) or len(one) not in (2, 3):
@@ -172,14 +172,11 @@ def read_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], n
     size = math.prod(one) * dtype.itemsize
     if size > LARGEST:
         raise ValueError(f"pictures are at most {LARGEST // 2**20} MB, these have {size // 2**20}")
-    name = found_file(name).path
-    together = max(1, min(AT_ONCE, LARGEST // size))
+    together = max(1, min(AT_ONCE, HEAVIEST // size))
     for start in range(0, shape[0], together):
         count = min(together, shape[0] - start)
         content = read_exactly(stream, count * size)
-        pictures: NDArray[Any] = np.frombuffer(content, dtype).reshape(count, *one)
-        for i in range(count):
-            yield Found(f"{name}[{start + i}]", pictures[i])
+        yield Pictures(no_formula(name), start, np.frombuffer(content, dtype).reshape(count, *one))
 
 
 def read_exactly(stream: IO[bytes], size: int) -> bytes:

@@ -33,7 +33,7 @@ class DebugFolder:
 
     def add(self, details: Details) -> None:
         """Write the cards of a batch."""
-        for found, row, pixels in zip(details.batch, details.rows, details.pixels, strict=True):
+        for found, row, pixels in zip(details.batch.each(), details.rows, details.pixels, strict=True):
             self.add_card(row, draw_card(found, row, pixels))
 
     def add_card(self, row: Row, card: Image.Image) -> None:

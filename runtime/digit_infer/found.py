@@ -1,17 +1,42 @@
-"""One input on its way to its row."""
+"""Inputs on their way to their rows: one by one, or side by side where that saves work."""
 
 import os
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digit_infer.decode import decode_array, decode_bytes, read_picture
+from digit_infer.decode import Levels, decode_array, decode_bytes, read_picture
 from digit_infer.errors import ImageError
 from digit_infer.row import Row
 
 Expected = Callable[[str], int | None]
+Outcome = Levels | ImageError | Row  # of reading an input: its picture, why there is none, or its row from earlier
+
+
+class Block(Protocol):
+    """Inputs that were found side by side."""
+
+    @property
+    def size(self) -> int:
+        """How many."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes that they hold."""
+
+    def part(self, start: int, stop: int) -> "Block":
+        """Some of them: 0 <= start < stop <= size."""
+
+    def paths(self) -> list[str]:
+        """As they go into the rows."""
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What reading each of them gives, in order."""
+
+    def each(self) -> "Iterator[Found]":
+        """One by one."""
 
 
 class Found(NamedTuple):
@@ -22,7 +47,7 @@ class Found(NamedTuple):
     fault: str = ""  # why it cannot be read
     done: Row | None = None  # its row, where an earlier run has read it
 
-    def read(self) -> NDArray[np.uint8]:
+    def read(self) -> Levels:
         """The picture, (h, w) or (h, w, 3), uint8. Raises ImageError."""
         if self.fault:
             raise ImageError(self.fault)
@@ -30,22 +55,91 @@ class Found(NamedTuple):
             return read_picture(self.path)
         return decode_bytes(self.content) if isinstance(self.content, bytes) else decode_array(self.content)
 
+    @property
+    def size(self) -> int:
+        return 1
 
-Columns = tuple[Any, Any, Any, Any]
+    @property
+    def weight(self) -> int:
+        return self.content.nbytes if isinstance(self.content, np.ndarray) else len(self.content or b"")
+
+    def part(self, start: int, stop: int) -> "Found":
+        return self
+
+    def paths(self) -> list[str]:
+        return [self.path]
+
+    def outcomes(self) -> Iterator[Outcome]:
+        try:
+            yield self.done or self.read()
+        except ImageError as error:
+            yield error
+
+    def each(self) -> "Iterator[Found]":
+        yield self
 
 
-def pack(batch: list[Found]) -> Columns:
-    """A batch by columns, arrays of one kind as one array: sent to another process in a tenth of the time."""
-    paths, contents, faults, done = zip(*batch, strict=True)
-    kinds = {(content.shape, content.dtype) if isinstance(content, np.ndarray) else None for content in contents}
-    if len(kinds) == 1 and None not in kinds:
-        contents = np.stack(contents)
-    return paths, contents, faults, done
+class Files(NamedTuple):
+    """Files by their paths."""
+
+    names: list[str]
+
+    @property
+    def size(self) -> int:
+        return len(self.names)
+
+    @property
+    def weight(self) -> int:
+        return 0
+
+    def part(self, start: int, stop: int) -> "Files":
+        return Files(self.names[start:stop])
+
+    def paths(self) -> list[str]:
+        return self.names
+
+    def outcomes(self) -> Iterator[Outcome]:
+        return map(picture_or_fault, self.names)
+
+    def each(self) -> Iterator[Found]:
+        return map(Found, self.names)
 
 
-def unpack(columns: Columns) -> list[Found]:
-    """What `pack` was given."""
-    return list(map(Found, *columns))
+def picture_or_fault(path: str) -> Levels | ImageError:
+    try:
+        return read_picture(path)
+    except ImageError as error:
+        return error
+
+
+class Pictures(NamedTuple):
+    """Pictures of an array, (n, h, w) or (n, h, w, channels), numbered from `first` on."""
+
+    name: str
+    first: int
+    levels: NDArray[Any]
+
+    @property
+    def size(self) -> int:
+        return len(self.levels)
+
+    @property
+    def weight(self) -> int:
+        return self.levels.nbytes
+
+    def part(self, start: int, stop: int) -> "Pictures":
+        return Pictures(self.name, self.first + start, self.levels[start:stop])
+
+    def paths(self) -> list[str]:
+        return [f"{self.name}[{number}]" for number in range(self.first, self.first + self.size)]
+
+    def outcomes(self) -> Iterator[Outcome]:
+        if self.levels.ndim == 3 and self.levels.dtype == np.uint8:
+            return iter(self.levels)
+        return (outcome for found in self.each() for outcome in found.outcomes())
+
+    def each(self) -> Iterator[Found]:
+        return map(Found, self.paths(), self.levels)
 
 
 def digit_of_folder(path: str) -> int | None:

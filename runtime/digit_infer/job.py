@@ -1,7 +1,7 @@
 """One call of digit-infer: where rows come from and go to, and what is said of them afterwards."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ import numpy as np
 
 from digit_infer.classifier import Classifier, Probabilities
 from digit_infer.files import write_json
-from digit_infer.found import Found
 from digit_infer.labels import read_labels
 from digit_infer.parity import Parity, compare
 from digit_infer.pipeline import Answer, Details, Format, Reader, run
@@ -19,7 +18,8 @@ from digit_infer.resume import start_or_resume
 from digit_infer.row import Row
 from digit_infer.settings import Effort, Options, Output
 from digit_infer.sinks import file_of_rows, open_stdout
-from digit_infer.sources import at_least_one, find_images
+from digit_infer.sources import at_least_one, find_blocks
+from digit_infer.stream import Stream
 
 
 class Job:
@@ -46,7 +46,7 @@ class Job:
 
     def run(self) -> bool:
         """Write all rows to a file, with the run record beside it, or to stdout; whether it was interrupted."""
-        found = at_least_one(find_images(self.inputs, self.tally.skip))
+        found = Stream(at_least_one(find_blocks(self.inputs, self.tally.skip)))
         path = self.output.path
         if path is None:
             return self.write_rows(found, *open_stdout())
@@ -64,7 +64,7 @@ class Job:
             rows.complete()
         return interrupted
 
-    def write_rows(self, found: Iterator[Found], text: Format, write: Callable[[str], object]) -> bool:
+    def write_rows(self, found: Stream, text: Format, write: Callable[[str], object]) -> bool:
         given, own = self.options.min_confidence, self.classifier.bundle.min_confidence
         threshold, details = own if given is None else given, bool(self.debug or self.against)
         reader = Reader(self.classifier, threshold, self.expected, text, self.against, details)

@@ -61,28 +61,36 @@ class Normalised(NamedTuple):
     reason: str = ""
 
 
+class AllNormalised(NamedTuple):
+    """As `Normalised`, of many: pixels: (n, 28, 28), uint8. reasons: (n)."""
+
+    pixels: Levels
+    reasons: list[str]
+
+
 BLANK = Normalised(np.zeros((SIDE, SIDE), np.uint8), "blank")
 
 
-def normalise_all(pictures: Sequence[Levels], p: Parameters = PARAMETERS) -> list[Normalised]:
+def normalise_all(pictures: Sequence[Levels], p: Parameters = PARAMETERS) -> AllNormalised:
     """Normalise pictures, each (h, w) or (h, w, 3), uint8, upright, either polarity. MNIST-like ones are untouched.
 
     Those of one size share their work; each result depends on its own picture alone.
     """
-    results: dict[int, Normalised] = {}
-    sized = [i for i, picture in enumerate(pictures) if picture.shape == (SIDE, SIDE)]
-    if sized:
-        like = are_mnist_like(np.stack([pictures[i] for i in sized]))
-        results = {i: Normalised(pictures[i]) for i in compress(sized, like)}
+    count = len(pictures)
+    pixels, reasons, untouched = np.zeros((count, SIDE, SIDE), np.uint8), [""] * count, set[int]()
+    if sized := [i for i, picture in enumerate(pictures) if picture.shape == (SIDE, SIDE)]:
+        pixels[sized] = np.concatenate([pictures[i] for i in sized]).reshape(-1, SIDE, SIDE)
+        untouched.update(compress(sized, are_mnist_like(pixels[sized])))
     by_shape: dict[tuple[int, ...], list[tuple[int, Levels]]] = defaultdict(list)
-    for i, picture in enumerate(pictures):
-        if i not in results:
-            grey = to_grey(shrink(picture, p.work_side))
+    for i in range(count):
+        if i not in untouched:
+            grey = to_grey(shrink(pictures[i], p.work_side))
             by_shape[grey.shape].append((i, grey))
     for shape, group in by_shape.items():
         for part in batched(group, max(1, AT_ONCE // (shape[0] * shape[1]))):
-            results |= zip([i for i, _ in part], find_digits(np.stack([grey for _, grey in part]), p), strict=True)
-    return [results[i] for i in range(len(pictures))]
+            for (i, _), found in zip(part, find_digits(np.stack([grey for _, grey in part]), p), strict=True):
+                pixels[i], reasons[i] = found
+    return AllNormalised(pixels, reasons)
 
 
 def batched(members: list[Member], size: int) -> Iterator[list[Member]]:
@@ -91,12 +99,14 @@ def batched(members: list[Member], size: int) -> Iterator[list[Member]]:
 
 def normalise(picture: Levels, p: Parameters = PARAMETERS) -> Normalised:
     """As `normalise_all`, for one picture."""
-    return normalise_all([picture], p)[0]
+    (pixels,), (reason,) = normalise_all([picture], p)
+    return Normalised(pixels, reason)
 
 
 def are_mnist_like(pictures: Levels) -> NDArray[np.bool_]:
     """Which of (n, 28, 28) are as all of MNIST: (n,). Dark rim, digit in a 20-px box, centre of mass in the middle."""
-    across, down = pictures.sum(1, dtype=np.uint16), pictures.sum(2, dtype=np.uint16)
+    # what `sum` does, in half its time
+    across, down = (np.einsum(axes, pictures, dtype=np.uint16, casting="unsafe") for axes in ("nij->nj", "nij->ni"))
     total = np.maximum(down.sum(1, dtype=np.int32), 1)
     like = pictures.reshape(len(pictures), -1).max(1) >= 250
     sizes = []

@@ -2,32 +2,40 @@
 
 import gc
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from digit_infer.classifier import Classifier, Probabilities
+from digit_infer.decode import Levels
 from digit_infer.errors import ImageError
-from digit_infer.found import Columns, Expected, Found, pack, unpack
-from digit_infer.normalise import BLANK, Normalised, normalise_all
+from digit_infer.found import Expected
+from digit_infer.normalise import BLANK, SIDE, normalise_all
 from digit_infer.pool import Pool
 from digit_infer.report import Tally
 from digit_infer.row import Row, Status
+from digit_infer.stream import Batch, Stream
 
 DECODED_AT_ONCE = 2**23  # pixels: what a worker holds of decoded pictures, whatever the size of the batch
 Format = Callable[[list[Row]], str]
 
 
+class Read(NamedTuple):
+    """What came of reading a batch."""
+
+    pixels: Levels  # (n, 28, 28), normalised
+    reasons: list[str]  # (n), the normaliser's
+    others: dict[int, ImageError | Row]  # by their places, those that are no picture
+
+
 class Details(NamedTuple):
     """What the rows of a batch were made from."""
 
-    batch: list[Found]
+    batch: Batch
     rows: list[Row]
-    pixels: NDArray[np.uint8]  # (n, 28, 28), what the network saw
+    pixels: Levels  # (n, 28, 28), what the network saw
     probabilities: Probabilities  # (n, 10)
     reference: Probabilities | None  # (n, 10), of the model compared with
 
@@ -51,27 +59,25 @@ class Reader:
     against: Classifier | None = None
     details: bool = False  # whether the answers hold them
 
-    def __call__(self, batch: list[Found]) -> Answer:
-        normalised, faults = read_all(batch)
-        pixels = np.stack([one.pixels for one in normalised])
-        probabilities = self.classifier.classify(pixels)
-        rows = self.make_rows(batch, [one.reason for one in normalised], faults, probabilities)
+    def __call__(self, batch: Batch) -> Answer:
+        read = read_all(batch)
+        probabilities = self.classifier.classify(read.pixels)
+        rows = self.make_rows(batch.paths(), read, probabilities)
         answer = Answer(self.format(rows), Tally.of(rows))
         if not self.details:
             return answer
-        reference = self.against.classify(pixels) if self.against else None
-        return answer._replace(details=Details(batch, rows, pixels, probabilities, reference))
+        reference = self.against.classify(read.pixels) if self.against else None
+        return answer._replace(details=Details(batch, rows, read.pixels, probabilities, reference))
 
-    def make_rows(
-        self, batch: list[Found], reasons: list[str], faults: dict[int, str], probabilities: Probabilities
-    ) -> list[Row]:
-        """Turn the probabilities, (n, 10), into rows; `reasons` are the normaliser's, `faults` the reader's."""
+    def make_rows(self, paths: list[str], read: Read, probabilities: Probabilities) -> list[Row]:
+        """Turn the probabilities, (n, 10), into rows."""
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
         chances = np.take_along_axis(probabilities, best, axis=1).astype(np.float64)
         confidence, second_confidence = np.round(chances.T, 4).tolist()
         margin = np.round(chances[:, 0] - chances[:, 1], 4).tolist()
         digits, seconds = best.T.tolist()
-        statuses: list[Status] = ["ok"] * len(batch)
+        reasons = read.reasons
+        statuses: list[Status] = ["ok"] * len(paths)
         # torn between two digits it is one of them; spread over all, as the network learnt of other things, none
         torn = chances.sum(1) > 0.5
         for i in np.flatnonzero(chances[:, 0] < self.min_confidence).tolist():
@@ -79,56 +85,51 @@ class Reader:
         for i, reason in enumerate(reasons):
             if reason:
                 statuses[i] = "rejected"
-        paths = [found.path for found in batch]
         expected = [self.expected(path) for path in paths]
         guesses = digits, confidence, margin, seconds, second_confidence
         rows = list(map(Row, paths, statuses, *guesses, reasons, expected))
-        for i, found in enumerate(batch):
-            if found.done:
-                rows[i] = found.done
-            elif i in faults:
-                rows[i] = Row(paths[i], "error", reason=faults[i], expected=expected[i])
-            elif reasons[i] == BLANK.reason:
-                rows[i] = Row(paths[i], "rejected", reason=BLANK.reason, expected=expected[i])
+        for i, row in enumerate(rows):
+            if row.reason == BLANK.reason:
+                rows[i] = Row(row.path, "rejected", reason=BLANK.reason, expected=row.expected)
+        for i, known in read.others.items():
+            fault = Row(paths[i], "error", reason=str(known), expected=expected[i])
+            rows[i] = known if isinstance(known, Row) else fault
         return rows
 
-    def give_up(self, found: Found, exit_code: int) -> Answer:
+    def give_up(self, batch: Batch, exit_code: int) -> Answer:
         """The answer for a picture that kills whoever reads it."""
         reason = f"killed its reader ({signal.Signals(-exit_code).name if exit_code < 0 else f'exit {exit_code}'})"
-        return self([found._replace(fault=reason)])
+        return self(Batch([found._replace(fault=reason) for found in batch.each()]))
 
 
-def read_all(batch: list[Found]) -> tuple[list[Normalised], dict[int, str]]:
-    """Decode and normalise; and what is wrong with those, by their places, that cannot be read."""
-    results, faults = [BLANK] * len(batch), {}
-    waiting: dict[int, NDArray[np.uint8]] = {}
+def read_all(batch: Batch) -> Read:
+    """Decode and normalise."""
+    pixels, reasons, others = np.zeros((len(batch), SIDE, SIDE), np.uint8), [""] * len(batch), {}
+    waiting: dict[int, Levels] = {}
     held = 0
-    for i, found in enumerate(batch):
-        if found.done:
+
+    def place() -> None:
+        """Normalise the pictures waiting into their places."""
+        normalised = normalise_all(list(waiting.values()))
+        pixels[list(waiting)] = normalised.pixels
+        for i, reason in zip(waiting, normalised.reasons, strict=True):
+            reasons[i] = reason
+        waiting.clear()
+
+    for i, outcome in enumerate(batch.outcomes()):
+        if not isinstance(outcome, np.ndarray):
+            others[i] = outcome
             continue
-        try:
-            waiting[i] = found.read()
-        except ImageError as error:
-            faults[i] = str(error)
-            continue
-        held += waiting[i].size
+        waiting[i] = outcome
+        held += outcome.size
         if held > DECODED_AT_ONCE:
-            place(waiting, results)
+            place()
             held = 0
-    place(waiting, results)
-    return results, faults
+    place()
+    return Read(pixels, reasons, others)
 
 
-def place(waiting: dict[int, NDArray[np.uint8]], results: list[Normalised]) -> None:
-    """Normalise the pictures waiting into their places."""
-    for i, one in zip(waiting, normalise_all(list(waiting.values())), strict=True):
-        results[i] = one
-    waiting.clear()
-
-
-def run(
-    found: Iterator[Found], reader: Reader, workers: int, batch_size: int, write: Callable[[Answer], object]
-) -> bool:
+def run(found: Stream, reader: Reader, workers: int, batch_size: int, write: Callable[[Answer], object]) -> bool:
     """Run the whole way over all inputs: every input gets exactly one row, in order, handed to `write` by the batch.
 
     SIGINT and SIGTERM end it after the batches in flight; returns whether that happened.
@@ -139,16 +140,11 @@ def run(
         nonlocal stopped
         stopped = True
 
-    def work(columns: Columns) -> Answer:
-        return reader(unpack(columns))
-
-    def take(count: int) -> list[Found]:
-        return [] if stopped else list(islice(found, count))
-
     gc.freeze()  # or the collector would write to what the workers share with this process, and part it
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        for answer in Pool(work, reader.give_up, workers, batch_size, pack).map(take):
+        pool = Pool(reader, reader.give_up, workers, batch_size)
+        for answer in pool.map(lambda count: found.take(0 if stopped else count)):
             write(answer)
     finally:
         for number, handler in before.items():

@@ -7,9 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-Item = TypeVar("Item")
+
+class Sliceable(Protocol):
+    """Items that can be counted and parted."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, chosen: slice, /) -> Any: ...
+
+
+Items = TypeVar("Items", bound=Sliceable)
 Answer = TypeVar("Answer")
 Key = tuple[int, ...]  # of a batch: its number, then, where it had to be halved, which half, which half of that …
 
@@ -21,33 +30,33 @@ ATTEMPTS = 2  # of a single item before it is given up: it may not be its fault
 
 
 @dataclass(frozen=True)
-class Task(Generic[Item]):
+class Task(Generic[Items]):
     """A batch on its way."""
 
     key: Key
-    items: list[Item]
+    items: Items
     attempt: int = 1
 
 
-class Worker(Generic[Item, Answer]):
+class Worker(Generic[Items, Answer]):
     """A process and the task it works on."""
 
-    def __init__(self, work: Callable[[Any], Answer], others: list[Connection]) -> None:
+    def __init__(self, work: Callable[[Items], Answer], others: list[Connection]) -> None:
         self.connection, theirs = CONTEXT.Pipe()
         # what a worker inherits of the parent's ends it closes, or it would not notice when the parent is gone
         inherited = [self.connection, *others]
         self.process = CONTEXT.Process(target=serve, args=(theirs, work, inherited), daemon=True)
         self.process.start()
         theirs.close()
-        self.task: Task[Item] | None = None
+        self.task: Task[Items] | None = None
         self.since = 0.0
 
-    def start(self, task: Task[Item], sent: object) -> None:
+    def start(self, task: Task[Items]) -> None:
         self.task, self.since = task, time.perf_counter()
         with suppress(BrokenPipeError):  # it is dead, which `finish` will notice
-            self.connection.send(sent)
+            self.connection.send(task.items)
 
-    def finish(self) -> tuple[Task[Item], Answer | None]:
+    def finish(self) -> tuple[Task[Items], Answer | None]:
         """The task and its answer, None where the worker has died. Raises what `work` raised."""
         assert self.task
         task, self.task = self.task, None
@@ -65,7 +74,7 @@ class Worker(Generic[Item, Answer]):
         self.process.join()
 
 
-def serve(connection: Connection, work: Callable[[Any], Answer], inherited: list[Connection]) -> None:
+def serve(connection: Connection, work: Callable[[Items], Answer], inherited: list[Connection]) -> None:
     """A worker's life: it ends when its parent closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -81,32 +90,29 @@ def serve(connection: Connection, work: Callable[[Any], Answer], inherited: list
             connection.send(reply)
 
 
-class Pool(Generic[Item, Answer]):
+class Pool(Generic[Items, Answer]):
     """Answers to batches of items, in their order, from `count` processes.
 
-    `work` answers a batch in a worker, as `pack` sends it; `give_up` makes the answer for an item that kills whoever
-    works on it, from the item and the signal or exit code. A batch whose worker dies is halved until the item that did
-    it is found.
+    `work` answers a batch in a worker; `give_up` makes the answer for a batch of one item that kills whoever works on
+    it, from that and the signal or exit code. A batch whose worker dies is halved until the item that did it is found.
     """
 
     def __init__(
         self,
-        work: Callable[[Any], Answer],
-        give_up: Callable[[Item, int], Answer],
+        work: Callable[[Items], Answer],
+        give_up: Callable[[Items, int], Answer],
         count: int,
         largest_batch: int,
-        pack: Callable[[list[Item]], object] = lambda items: items,
     ) -> None:
         self.work, self.give_up, self.count, self.largest_batch = work, give_up, count, largest_batch
-        self.pack = pack
         self.batch_size = min(FIRST_BATCH, largest_batch)
-        self.workers: list[Worker[Item, Answer]] = []
+        self.workers: list[Worker[Items, Answer]] = []
         self.begun, self.exhausted = 0, False
-        self.ready: Task[Item] | None = None
-        self.again: list[Task[Item]] = []  # halves of a batch that killed its worker
+        self.ready: Task[Items] | None = None
+        self.again: list[Task[Items]] = []  # halves of a batch that killed its worker
         self.answers: dict[Key, Answer | None] = {}  # of the batches begun; None while one is worked on
 
-    def map(self, take: Callable[[int], list[Item]]) -> Iterator[Answer]:
+    def map(self, take: Callable[[int], Items]) -> Iterator[Answer]:
         """Answer all that `take`, asked for so many items, gives, until it gives none."""
         try:
             while True:
@@ -123,16 +129,16 @@ class Pool(Generic[Item, Answer]):
             for worker in self.workers:
                 worker.end()
 
-    def hand_out(self, take: Callable[[int], list[Item]]) -> None:
+    def hand_out(self, take: Callable[[int], Items]) -> None:
         """Give every idle worker a task, and have the next one ready."""
         while sum(worker.task is not None for worker in self.workers) < self.count:
             if not (task := self.ready or self.next_task(take)):
                 return
-            self.idle_worker().start(task, self.pack(task.items))
+            self.idle_worker().start(task)
             self.ready = None
         self.ready = self.ready or self.next_task(take)
 
-    def next_task(self, take: Callable[[int], list[Item]]) -> Task[Item] | None:
+    def next_task(self, take: Callable[[int], Items]) -> Task[Items] | None:
         if self.again:
             return self.again.pop()
         if self.exhausted or len(self.answers) >= AHEAD * self.count:
@@ -146,7 +152,7 @@ class Pool(Generic[Item, Answer]):
         self.answers[key] = None
         return Task(key, items)
 
-    def idle_worker(self) -> Worker[Item, Answer]:
+    def idle_worker(self) -> Worker[Items, Answer]:
         for worker in self.workers:
             if worker.task is None:
                 return worker
@@ -168,7 +174,7 @@ class Pool(Generic[Item, Answer]):
             pace = (time.perf_counter() - worker.since) / len(task.items)
             self.batch_size = min(self.largest_batch, max(1, min(2 * self.batch_size, int(TARGET_SECONDS / pace))))
 
-    def halve(self, task: Task[Item], exit_code: int) -> None:
+    def halve(self, task: Task[Items], exit_code: int) -> None:
         if len(task.items) > 1:
             del self.answers[task.key]
             middle = len(task.items) // 2
@@ -178,4 +184,4 @@ class Pool(Generic[Item, Answer]):
         elif task.attempt < ATTEMPTS:
             self.again.append(replace(task, attempt=task.attempt + 1))
         else:
-            self.answers[task.key] = self.give_up(task.items[0], exit_code)
+            self.answers[task.key] = self.give_up(task.items, exit_code)

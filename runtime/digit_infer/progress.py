@@ -1,12 +1,11 @@
 """A bar with rate and time left."""
 
 import time
-from itertools import islice
 from typing import Any
 
 from tqdm import tqdm
 
-from digit_infer.sources import expand, find_images, is_archive
+from digit_infer.sources import expand, find_blocks, is_archive
 
 SECONDS = 1.0  # that counting the pictures beforehand may take; without the count there is no time left
 
@@ -21,9 +20,9 @@ def count_pictures(inputs: list[str]) -> int | None:
     """How many there are, None where that takes too long or cannot be told without reading."""
     if any(path == "-" or is_archive(path) for given in inputs for path in expand(given)):
         return None
-    found, total, until = find_images(inputs), 0, time.monotonic() + SECONDS
-    while part := len(list(islice(found, 1000))):
-        total += part
+    total, until = 0, time.monotonic() + SECONDS
+    for block in find_blocks(inputs):
+        total += block.size
         if time.monotonic() > until:
             return None
     return total

@@ -13,11 +13,12 @@ from digit_infer.report import Tally
 from digit_infer.row import Row
 from digit_infer.settings import Output
 from digit_infer.sinks import RowFile, as_written
+from digit_infer.stream import Stream
 
 
 def start_or_resume(
-    rows: RowFile, record: Path, about: dict[str, Any], found: Iterator[Found], tally: Tally, output: Output
-) -> Iterator[Found]:
+    rows: RowFile, record: Path, about: dict[str, Any], found: Stream, tally: Tally, output: Output
+) -> Stream:
     """Open the file of rows and return the inputs that still need one; rows that are kept are counted in `tally`.
 
     Raises OutputError where rows would be lost, or are not the first ones of this very run.
@@ -39,32 +40,32 @@ def start_or_resume(
     return found
 
 
-def skip_rows(rows: RowFile, found: Iterator[Found], tally: Tally) -> int:
+def skip_rows(rows: RowFile, found: Stream, tally: Tally) -> int:
     """Take the inputs from `found` that have a row already; how many."""
     keep, kept = 0, rows.kept_rows(rows.partial)
     while part := list(islice(kept, 1000)):
-        for row, one in zip_longest(part, islice(found, len(part))):
+        for row, one in zip_longest(part, found.each(len(part))):
             check_same_input(row, one)
         keep += len(part)
         tally.add(Tally.of(part))
     return keep
 
 
-def without_good_rows(rows: RowFile, held: Path, found: Iterator[Found]) -> Iterator[Found]:
+def without_good_rows(rows: RowFile, held: Path, found: Stream) -> Stream:
     """The inputs, those with a good row together with it; a file is begun that will replace the one held."""
     kept = rows.kept_rows(held)
     rows.partial = rows.output.with_name(f"{rows.output.name}.retry")
     rows.open()
 
     def pairs() -> Iterator[Found]:
-        for one in found:
+        for one in found.each():
             if row := next(kept, None):
                 check_same_input(row, one)
             yield one._replace(done=row) if row and row.status != "error" else one
         if row := next(kept, None):
             check_same_input(row, None)
 
-    return pairs()
+    return Stream(pairs())
 
 
 def check_same_input(row: Row, found: Found | None) -> None:

@@ -7,9 +7,10 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
+from operator import attrgetter
 
 from digit_infer.errors import InputError
-from digit_infer.found import Found
+from digit_infer.found import Block, Files, Found
 
 SUFFIXES = {
     *(".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo"),
@@ -17,6 +18,7 @@ SUFFIXES = {
 }
 MAGIC = (rb"\x89PNG\r\n", rb"\xff\xd8\xff", rb"GIF8[79]a", rb"BM.{4}\0{4}", rb"II\*\0", rb"MM\0\*", rb"RIFF.{4}WEBP")
 FIRST_BYTES = re.compile(b"|".join(MAGIC), re.DOTALL)  # of pictures whose name has no known suffix
+TOGETHER = 1000  # files of a folder that are found before the first of them is read
 LISTED = 100_000  # entries of a folder that are read in order of name; a larger one as the file system lists it
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".npz", ".npy")
 IDX = re.compile(r"idx[123]-ubyte(\.gz)?$")
@@ -24,6 +26,11 @@ OnSkip = Callable[[str], object]
 
 
 def find_images(inputs: Iterable[str], on_skip: OnSkip = lambda path: None) -> Iterator[Found]:
+    """As `find_blocks`, one by one."""
+    return chain.from_iterable(block.each() for block in find_blocks(inputs, on_skip))
+
+
+def find_blocks(inputs: Iterable[str], on_skip: OnSkip = lambda path: None) -> Iterator[Block]:
     """Yield every picture in folders (recursive, sorted, hidden files left out), files, globs, archives, arrays and,
     for `-`, in the list on stdin, in the order given.
 
@@ -43,12 +50,12 @@ def expand(given: str) -> list[str]:
     raise InputError(f"{given}: no such file or folder")
 
 
-def open_input(path: str, on_skip: OnSkip) -> Iterator[Found]:
+def open_input(path: str, on_skip: OnSkip) -> Iterator[Block]:
     """What one input holds."""
     if path == "-":
         return (found_file(os.fsdecode(line)) for line in (line.rstrip(b"\r\n") for line in sys.stdin.buffer) if line)
     if os.path.isdir(path):
-        return walk(path, on_skip)
+        return walk(no_formula(path), on_skip)
     if is_archive(path):
         from digit_infer.archives import read_archive  # few need it, and it loads slowly
 
@@ -62,37 +69,51 @@ def is_archive(path: str) -> bool:
 
 
 def found_file(path: str) -> Found:
-    """A file by its path, written so that no spreadsheet takes it for a formula."""
-    return Found(f"./{path}" if path[0] in "=+-@\t\r" else path)
+    """A file by its path."""
+    return Found(no_formula(path))
 
 
-def at_least_one(found: Iterator[Found]) -> Iterator[Found]:
+def no_formula(path: str) -> str:
+    """A path that no spreadsheet takes for a formula, and that means the same."""
+    return f"./{path}" if path[0] in "=+-@\t\r" else path
+
+
+def at_least_one(blocks: Iterator[Block]) -> Iterator[Block]:
     """The same pictures. Raises InputError, at once, where there is none."""
-    for first in found:
-        return chain([first], found)
+    for first in blocks:
+        return chain([first], blocks)
     raise InputError("no pictures there; name a folder with pictures, or the files themselves")
 
 
-def walk(folder: str, on_skip: OnSkip) -> Iterator[Found]:
+def walk(folder: str, on_skip: OnSkip) -> Iterator[Block]:
     """The pictures of one folder and, after them, of its sub-folders; links to folders are not followed."""
-    subfolders = []
+    subfolders: list[str] = []
     try:
         with os.scandir(folder) as entries:
             first = list(islice(entries, LISTED + 1))
             if len(first) <= LISTED:
-                first.sort(key=lambda entry: entry.name)
-            for entry in chain(first, entries):
-                if entry.is_dir(follow_symlinks=False):
-                    if not entry.name.startswith("."):
-                        subfolders.append(entry.path)
-                elif not entry.name.startswith(".") and looks_like_image(entry):
-                    yield found_file(entry.path)
-                else:
-                    on_skip(entry.path)
+                first.sort(key=attrgetter("name"))
+            listed = chain(first, entries)
+            while part := list(islice(listed, TOGETHER)):
+                if names := list(choose(part, subfolders, on_skip)):
+                    yield Files(names)
     except OSError:
         yield found_file(folder)
     for subfolder in sorted(subfolders):
         yield from walk(subfolder, on_skip)
+
+
+def choose(entries: list[os.DirEntry[str]], subfolders: list[str], on_skip: OnSkip) -> Iterator[str]:
+    """The paths of the pictures among the entries of a folder; its sub-folders go to `subfolders`."""
+    for entry in entries:
+        hidden = entry.name.startswith(".")
+        if entry.is_dir(follow_symlinks=False):
+            if not hidden:
+                subfolders.append(entry.path)
+        elif not hidden and looks_like_image(entry):
+            yield entry.path
+        else:
+            on_skip(entry.path)
 
 
 def known_suffix(name: str) -> bool:

@@ -1,0 +1,64 @@
+"""The inputs as they are found, taken a batch at a time."""
+
+import math
+from collections.abc import Iterator
+from itertools import chain
+
+from digit_infer.found import Block, Found, Outcome
+
+HEAVIEST = 2**24  # bytes that the inputs of a batch hold together, unless a single one holds more
+AT_ONCE = 1000  # inputs that are taken together to look at each
+
+
+class Batch:
+    """Some inputs in a row."""
+
+    def __init__(self, blocks: list[Block]) -> None:
+        self.blocks = blocks
+
+    def __len__(self) -> int:
+        return sum(block.size for block in self.blocks)
+
+    def __getitem__(self, chosen: slice) -> "Batch":
+        start, stop, _ = chosen.indices(len(self))
+        stream = Stream(iter(self.blocks))
+        stream.take(start, math.inf)
+        return stream.take(stop - start, math.inf)
+
+    def paths(self) -> list[str]:
+        return [path for block in self.blocks for path in block.paths()]
+
+    def outcomes(self) -> Iterator[Outcome]:
+        return chain.from_iterable(block.outcomes() for block in self.blocks)
+
+    def each(self) -> Iterator[Found]:
+        return chain.from_iterable(block.each() for block in self.blocks)
+
+
+class Stream:
+    """Inputs that come as blocks and are taken as they are wanted."""
+
+    def __init__(self, blocks: Iterator[Block]) -> None:
+        self.blocks = blocks
+        self.rest: Block | None = None  # of a block that was taken in part
+
+    def take(self, count: int, heaviest: float = HEAVIEST) -> Batch:
+        """The next ones: none where there are no more, and fewer than asked for where they are heavy."""
+        taken: list[Block] = []
+        weight = 0
+        while count > 0 and weight < heaviest:
+            block, self.rest = self.rest or next(self.blocks, None), None
+            if block is None:
+                break
+            if block.size > count:
+                block, self.rest = block.part(0, count), block.part(count, block.size)
+            taken.append(block)
+            count -= block.size
+            weight += block.weight
+        return Batch(taken)
+
+    def each(self, count: int | None = None) -> Iterator[Found]:
+        """The next ones, or all, one by one."""
+        while batch := self.take(AT_ONCE if count is None else min(AT_ONCE, count)):
+            yield from batch.each()
+            count = None if count is None else count - len(batch)
