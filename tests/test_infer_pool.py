@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -155,7 +156,7 @@ def test_no_worker_is_left_behind_by_a_pool_that_is_given_up_halfway():
 def killed_while_stopped(worker):
     """Stop a worker now and kill it a little later, while the other end waits for it to read or to write."""
     os.kill(worker.process.pid, signal.SIGSTOP)
-    threading.Timer(0.2, worker.process.kill).start()
+    threading.Timer(0.2, os.kill, (worker.process.pid, signal.SIGKILL)).start()
 
 
 def test_a_worker_that_dies_while_it_is_handed_its_task_has_no_answer():
@@ -164,18 +165,17 @@ def test_a_worker_that_dies_while_it_is_handed_its_task_has_no_answer():
     task = Task((0,), [bytes(2**20)] * 10)  # more than the pipe holds
     worker.start(task)
     assert worker.finish() == (task, None)
-    worker.end()
-    assert worker.process.exitcode == -signal.SIGKILL
+    assert worker.process.end() == -signal.SIGKILL
 
 
 def test_a_worker_that_dies_in_the_middle_of_its_answer_has_none(tmp_path):
     worker = Worker(lambda batch: bytes(2**24), [])
     task = Task((0,), [0])
     worker.start(task)
-    assert worker.connection.poll(10)
+    assert select.select([worker.process.receives], [], [], 10)[0]
     killed_while_stopped(worker)
     assert worker.finish() == (task, None)
-    worker.end()
+    worker.process.end()
 
 
 PARENT = """

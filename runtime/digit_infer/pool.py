@@ -1,13 +1,13 @@
 """Worker processes that answer batches in order and survive what kills one of them."""
 
-import multiprocessing
-import signal
+import select
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, Protocol, TypeVar
+
+from digit_infer.process import Process
 
 
 class Sliceable(Protocol):
@@ -22,9 +22,9 @@ Items = TypeVar("Items", bound=Sliceable)
 Answer = TypeVar("Answer")
 Key = tuple[int, ...]  # of a batch: its number, then, where it had to be halved, which half, which half of that …
 
-CONTEXT = multiprocessing.get_context("fork")  # workers share the parent's libraries and model, in time and memory
 FIRST_BATCH = 8
 TARGET_SECONDS = 0.1  # that a batch should take: long beside handing it over, short beside the run
+HANDED_OUT = 2  # tasks that a worker has: the next one is there when one is done
 AHEAD = 4  # batches per worker that may wait for an earlier one's answer
 ATTEMPTS = 2  # of a single item before it is given up: it may not be its fault
 
@@ -39,55 +39,26 @@ class Task(Generic[Items]):
 
 
 class Worker(Generic[Items, Answer]):
-    """A process and the task it works on."""
+    """A process and the tasks that it has: it works on the first."""
 
-    def __init__(self, work: Callable[[Items], Answer], others: list[Connection]) -> None:
-        self.connection, theirs = CONTEXT.Pipe()
-        # what a worker inherits of the parent's ends it closes, or it would not notice when the parent is gone
-        inherited = [self.connection, *others]
-        self.process = CONTEXT.Process(target=serve, args=(theirs, work, inherited), daemon=True)
-        self.process.start()
-        theirs.close()
-        self.task: Task[Items] | None = None
-        self.since = 0.0
+    def __init__(self, work: Callable[[Items], Answer], others: list[Process]) -> None:
+        self.process = Process(work, others)
+        self.tasks: deque[Task[Items]] = deque()
+        self.since = 0.0  # when it began with the first
 
     def start(self, task: Task[Items]) -> None:
-        self.task, self.since = task, time.perf_counter()
-        with suppress(BrokenPipeError):  # it is dead, which `finish` will notice
-            self.connection.send(task.items)
+        if not self.tasks:
+            self.since = time.perf_counter()
+        self.tasks.append(task)
+        self.process.send(task.items)
 
     def finish(self) -> tuple[Task[Items], Answer | None]:
-        """The task and its answer, None where the worker has died. Raises what `work` raised."""
-        assert self.task
-        task, self.task = self.task, None
+        """The first task and its answer, None where the worker has died. Raises what `work` raised."""
+        task = self.tasks.popleft()
         try:
-            answer, error = self.connection.recv()
-        except (EOFError, OSError):  # before its answer, or in the middle of it
+            return task, self.process.receive()
+        except EOFError:  # before its answer, or in the middle of it
             return task, None
-        if error:
-            raise error
-        return task, answer
-
-    def end(self) -> None:
-        self.connection.close()
-        self.process.kill()
-        self.process.join()
-
-
-def serve(connection: Connection, work: Callable[[Items], Answer], inherited: list[Connection]) -> None:
-    """A worker's life: it ends when its parent closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for other in inherited:
-        other.close()
-    with suppress(EOFError, OSError):
-        while True:
-            batch = connection.recv()
-            try:
-                reply: tuple[Answer | None, Exception | None] = work(batch), None
-            except Exception as error:
-                reply = None, error
-            connection.send(reply)
 
 
 class Pool(Generic[Items, Answer]):
@@ -108,7 +79,6 @@ class Pool(Generic[Items, Answer]):
         self.batch_size = min(FIRST_BATCH, largest_batch)
         self.workers: list[Worker[Items, Answer]] = []
         self.begun, self.exhausted = 0, False
-        self.ready: Task[Items] | None = None
         self.again: list[Task[Items]] = []  # halves of a batch that killed its worker
         self.answers: dict[Key, Answer | None] = {}  # of the batches begun; None while one is worked on
 
@@ -127,16 +97,14 @@ class Pool(Generic[Items, Answer]):
                     self.wait_for_answers()
         finally:
             for worker in self.workers:
-                worker.end()
+                worker.process.end()
 
     def hand_out(self, take: Callable[[int], Items]) -> None:
-        """Give every idle worker a task, and have the next one ready."""
-        while sum(worker.task is not None for worker in self.workers) < self.count:
-            if not (task := self.ready or self.next_task(take)):
+        """Give every worker as many tasks as it may have."""
+        while sum(len(worker.tasks) for worker in self.workers) < HANDED_OUT * self.count:
+            if not (task := self.next_task(take)):
                 return
-            self.idle_worker().start(task)
-            self.ready = None
-        self.ready = self.ready or self.next_task(take)
+            self.least_busy_worker().start(task)
 
     def next_task(self, take: Callable[[int], Items]) -> Task[Items] | None:
         if self.again:
@@ -152,26 +120,30 @@ class Pool(Generic[Items, Answer]):
         self.answers[key] = None
         return Task(key, items)
 
-    def idle_worker(self) -> Worker[Items, Answer]:
-        for worker in self.workers:
-            if worker.task is None:
-                return worker
-        worker = Worker(self.work, [other.connection for other in self.workers])
+    def least_busy_worker(self) -> Worker[Items, Answer]:
+        least = min(self.workers, key=lambda worker: len(worker.tasks), default=None)
+        if least and (not least.tasks or len(self.workers) == self.count):
+            return least
+        worker = Worker(self.work, [other.process for other in self.workers])
         self.workers.append(worker)
         return worker
 
     def wait_for_answers(self) -> None:
-        busy = {worker.connection: worker for worker in self.workers if worker.task}
-        ready = wait(list(busy))
-        for worker in [busy[connection] for connection in busy if connection in ready]:
+        busy = {worker.process.receives: worker for worker in self.workers if worker.tasks}
+        waiting = select.poll()
+        for pipe in busy:
+            waiting.register(pipe, select.POLLIN)
+        for pipe, _ in waiting.poll():
+            worker = busy[pipe]
             task, answer = worker.finish()
             if answer is None:
-                worker.end()
                 self.workers.remove(worker)
-                self.halve(task, worker.process.exitcode or 0)
+                self.again += reversed(worker.tasks)
+                self.halve(task, worker.process.end())
                 continue
             self.answers[task.key] = answer
-            pace = (time.perf_counter() - worker.since) / len(task.items)
+            now = time.perf_counter()
+            pace, worker.since = (now - worker.since) / len(task.items), now
             self.batch_size = min(self.largest_batch, max(1, min(2 * self.batch_size, int(TARGET_SECONDS / pace))))
 
     def halve(self, task: Task[Items], exit_code: int) -> None:
