@@ -142,3 +142,10 @@ def test_a_reader_that_leaves_early_ends_the_run_without_a_traceback(images, sta
     assert first.startswith(b"path,status,digit")
     assert b"Traceback" not in stderr
     assert b"Exception ignored" not in stderr
+
+
+@pytest.mark.parametrize("copies", [1, 20], ids=["at the end", "on the way"])
+def test_a_full_disk_behind_stdout_is_one_line(copies, samples, run_cli):
+    with open("/dev/full", "wb") as full:
+        done = run_cli(*[str(samples / "digits" / "0")] * copies, "--quiet", stdout=full)
+    assert (done.returncode, done.stderr) == (1, b"Error: cannot write to stdout: no space left on device\n")

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 import click
 
@@ -19,7 +18,7 @@ DEFAULTS, EFFORT = Options(), Effort()
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     help="rows.csv, .jsonl, .parquet (a folder), or - for stdout.  [default: -]",
 )
 @click.option(
@@ -55,11 +54,11 @@ DEFAULTS, EFFORT = Options(), Effort()
 )
 @click.option(
     "--debug-dir",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="DIR",
     help="Draw each picture beside what the network saw, and contact sheets.",
 )
-@click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The counts as JSON.")
+@click.option("--summary", type=click.Path(dir_okay=False), metavar="FILE", help="The counts as JSON.")
 @click.option("--resume", is_flag=True, help="Keep the rows of an interrupted run and go on; else start.")
 @click.option("--retry-errors", is_flag=True, help="With --resume: read again what was an error.")
 @click.option("--force", is_flag=True, help="Replace the output file.")
@@ -72,7 +71,7 @@ def main(
     ctx: click.Context,
     inputs: tuple[str, ...],
     model: str,
-    output: Path | None,
+    output: str | None,
     labels: str | None,
     against: str | None,
     max_accuracy_drop: float | None,
@@ -81,8 +80,8 @@ def main(
     workers: int | None,
     batch_size: int,
     runtime: str | None,
-    debug_dir: Path | None,
-    summary: Path | None,
+    debug_dir: str | None,
+    summary: str | None,
     resume: bool,
     retry_errors: bool,
     force: bool,
@@ -102,7 +101,7 @@ def main(
     Exit codes: 0 every picture was read; 1 could not run; 2 wrong usage; 3 some rows are errors; 4 a gate was missed;
     130 interrupted.
     """
-    output = None if output == Path("-") else output
+    output = None if output == "-" else output
     gated = max_accuracy_drop is not None or min_agreement is not None
     if gated and not against:
         raise click.UsageError(
@@ -118,13 +117,17 @@ def main(
         raise click.UsageError("nothing to read: name a folder or a picture")
     # before numpy is loaded, which would start a thread for each core; the imports wait, so that --help does not
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from pathlib import Path
+
     from digit_infer.bundle import read_bundle
     from digit_infer.classifier import Classifier
     from digit_infer.classifier import selftest as run_selftest
     from digit_infer.engine import find_engine
     from digit_infer.job import Job
-    from digit_infer.parity import missed_gates, parity_table
     from digit_infer.report import describe
+
+    def path_of(given: str | None) -> Path | None:
+        return None if given is None else Path(given)
 
     def note(line: str) -> None:
         if not quiet:
@@ -150,22 +153,25 @@ def main(
         list(inputs),
         classifier,
         Options(min_confidence, labels),
-        Output(output, resume, retry_errors, force, progress, debug_dir),
+        Output(path_of(output), resume, retry_errors, force, progress, path_of(debug_dir)),
         Effort(workers, batch_size),
         other,
     )
     interrupted = job.run()
     note(job.tally.summary())
     if summary:
-        job.write_summary(summary)
+        job.write_summary(Path(summary))
     if interrupted:
         again = "--resume --retry-errors" if retry_errors else "--resume"
         click.echo(f"interrupted: {again} goes on" if output and not against else "interrupted", err=True)
         ctx.exit(130)
-    parity = job.pairs.compare()
-    if parity:
-        click.echo(parity_table(parity, Path(str(against)).name, Path(model).name), err=True)
-    if missed := missed_gates(parity, max_accuracy_drop, min_agreement):
-        click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)
-        ctx.exit(4)
+    if against:
+        from digit_infer.parity import missed_gates, parity_table
+
+        parity = job.pairs.compare()
+        if parity:
+            click.echo(parity_table(parity, Path(against).name, Path(model).name), err=True)
+        if missed := missed_gates(parity, max_accuracy_drop, min_agreement):
+            click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)
+            ctx.exit(4)
     ctx.exit(3 if job.tally.statuses["error"] else 0)

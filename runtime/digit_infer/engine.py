@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from digit_infer.bundle import MODELS
 from digit_infer.errors import EngineError
-from digit_infer.settings import MODELS, RUNTIMES
+from digit_infer.settings import RUNTIMES
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ class Engine:
 
     @property
     def version(self) -> str:
-        from importlib import metadata  # slow to load, and seldom asked for
+        loaded = sys.modules.get(self.module.split(".")[0])
+        if version := getattr(loaded, "__version__", None):
+            return str(version)
+        from importlib import metadata  # slow to load, and seldom needed
 
         try:
             return metadata.version(self.distribution)

@@ -4,14 +4,13 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from digit_infer.classifier import Classifier, Probabilities
 from digit_infer.files import write_json
 from digit_infer.labels import read_labels
-from digit_infer.parity import Parity, compare
 from digit_infer.pipeline import Answer, Details, Format, Reader, run
 from digit_infer.report import Tally, describe_run
 from digit_infer.resume import start_or_resume
@@ -20,6 +19,9 @@ from digit_infer.settings import Effort, Options, Output
 from digit_infer.sinks import file_of_rows, open_stdout
 from digit_infer.sources import at_least_one, find_blocks
 from digit_infer.stream import Stream
+
+if TYPE_CHECKING:
+    from digit_infer.parity import Parity
 
 
 class Job:
@@ -113,13 +115,15 @@ class Pairs:
         self.reference.append(details.reference[readable])
         self.candidate.append(details.probabilities[readable])
 
-    def compare(self) -> Parity | None:
+    def compare(self) -> "Parity | None":
         """None where nothing was compared."""
         if not self.rows:
             return None
         expected = [row.expected for row in self.rows]
         labels = None if None in expected else np.array(expected, np.int64)
         names = [row.path for row in self.rows]
+        from digit_infer.parity import compare  # as above
+
         return compare(np.concatenate(self.reference), np.concatenate(self.candidate), labels, names)
 
     def record(self) -> dict[str, Any] | None:

@@ -1,11 +1,13 @@
 """What a run can be told; the defaults feed the command line, so this must load fast."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RUNTIMES = ("litert", "tflite-runtime", "tensorflow")  # in order of preference
 SHIPPED = ("base", "small", "nano")  # the models in the package
-MODELS = Path(__file__).parent / "models"
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class Effort:
 class Output:
     """Where the rows go, and what becomes of those that are there."""
 
-    path: Path | None = None  # None for stdout
+    path: "Path | None" = None  # None for stdout
     resume: bool = False
     retry_errors: bool = False
     force: bool = False
     progress: bool = False
-    debug_dir: Path | None = None
+    debug_dir: "Path | None" = None

@@ -198,5 +198,14 @@ def open_stdout() -> tuple[Callable[[list[Row]], str], Callable[[str], object]]:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # of names that are not UTF-8
     terminal = sys.stdout.isatty()
-    sys.stdout.write(TABLE if terminal else HEADER)
-    return (table_text if terminal else csv_text), sys.stdout.write
+
+    def write(text: str) -> None:
+        try:
+            sys.stdout.write(text)
+        except BrokenPipeError:  # whoever reads has had enough: click knows
+            raise
+        except OSError as error:
+            raise OutputError(f"cannot write to stdout: {(error.strerror or str(error)).lower()}") from error
+
+    write(TABLE if terminal else HEADER)
+    return (table_text if terminal else csv_text), write

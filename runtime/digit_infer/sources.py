@@ -1,6 +1,5 @@
 """Find the pictures that the command line names, one after the other: never a full list of them."""
 
-import glob
 import os
 import re
 import stat
@@ -45,6 +44,8 @@ def expand(given: str) -> list[str]:
     """A path as it is, or what a glob pattern stands for."""
     if given == "-" or os.path.lexists(given):
         return [given]
+    import glob  # seldom needed, since shells do it, and slow to load
+
     if matches := sorted(glob.glob(given, recursive=True)):
         return matches
     raise InputError(f"{given}: no such file or folder")
