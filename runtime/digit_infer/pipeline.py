@@ -76,21 +76,17 @@ class Reader:
         confidence, second_confidence = np.round(chances.T, 4).tolist()
         margin = np.round(chances[:, 0] - chances[:, 1], 4).tolist()
         digits, seconds = best.T.tolist()
-        reasons = read.reasons
-        statuses: list[Status] = ["ok"] * len(paths)
         # torn between two digits it is one of them; spread over all, as the network learnt of other things, none
         torn = chances.sum(1) > 0.5
         for i in np.flatnonzero(chances[:, 0] < self.min_confidence).tolist():
-            reasons[i] = reasons[i] or ("low_confidence" if torn[i] else "not_a_digit")
-        for i, reason in enumerate(reasons):
-            if reason:
-                statuses[i] = "rejected"
-        expected = [self.expected(path) for path in paths]
+            read.reasons[i] = read.reasons[i] or ("low_confidence" if torn[i] else "not_a_digit")
+        statuses: list[Status] = ["rejected" if reason else "ok" for reason in read.reasons]
+        expected = list(map(self.expected, paths))
         guesses = digits, confidence, margin, seconds, second_confidence
-        rows = list(map(Row, paths, statuses, *guesses, reasons, expected))
-        for i, row in enumerate(rows):
-            if row.reason == BLANK.reason:
-                rows[i] = Row(row.path, "rejected", reason=BLANK.reason, expected=row.expected)
+        rows = list(map(Row, paths, statuses, *guesses, read.reasons, expected))
+        for i, reason in enumerate(read.reasons):
+            if reason == BLANK.reason:
+                rows[i] = Row(paths[i], "rejected", reason=reason, expected=expected[i])
         for i, known in read.others.items():
             fault = Row(paths[i], "error", reason=str(known), expected=expected[i])
             rows[i] = known if isinstance(known, Row) else fault
