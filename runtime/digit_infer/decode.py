@@ -24,6 +24,7 @@ except ImportError:  # there is no wheel for 32-bit ARM
 Levels = NDArray[np.uint8]
 LONGEST_SIDE = 1024  # pixels; larger pictures are reduced, by the decoder itself where it can (JPEG)
 MAX_MEGAPIXELS = 178
+ORIENTATION = 0x0112  # EXIF's tag
 SMALL = 2**16  # bytes; larger files are left to Pillow, which reads them piece by piece
 OPENED = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # a named pipe at once instead of waiting for its writer
 PNG_START = struct.Struct(">16xII5sI")  # behind signature and IHDR: width, height, kind and checksum
@@ -123,9 +124,10 @@ def to_levels(image: Image.Image) -> Levels:
     try:
         image.draft(None, (LONGEST_SIDE, LONGEST_SIDE))
         image.load()
-        from PIL import ImageOps  # slow to load, and plain PNG files never need it
+        if image.getexif().get(ORIENTATION, 1) != 1:  # it would copy what is upright
+            from PIL import ImageOps  # slow to load, and few need it
 
-        ImageOps.exif_transpose(image, in_place=True)
+            image = ImageOps.exif_transpose(image)
     except Exception as error:  # as above
         raise ImageError(f"{'truncated' if 'truncated' in str(error) else 'damaged'} {image.format}") from error
     if image.mode.startswith(("I", "F")):
