@@ -59,10 +59,6 @@ TARGETS = {
             *("max", ARMHF, ("numpy", "pillow")),
         ),
         Target(*("arm64-trixie", "arm64", "trixie", "aarch64", "aarch64-linux-gnu", "3.13", 41), "cortex-a72", ARM64),
-        Target(
-            *("armhf-trixie", "armhf", "trixie", "armv7l", "arm-linux-gnueabihf", "3.13", 41),
-            *("max", ARMHF, ("numpy", "pillow")),
-        ),
     )
 }
 
@@ -94,6 +90,7 @@ def build(target: Target, folder: Path, *requirements: str) -> None:
     """Make the userland in a folder that does not exist yet, with what pip would install there for `requirements`."""
     packages = ["python3", "libstdc++6", *(DEBIAN_NAMES[name] for name in target.debian)]
     options = [f"--arch={target.architecture}", f"--include={','.join(packages)}", "--mode=root", "--variant=extract"]
+    options += ['--aptopt=Acquire::Retries "3"']
     subprocess.run(["mmdebstrap", "--quiet", *options, target.suite, str(folder), mirror()], check=True)
     for name in ("bin", "lib", "sbin"):
         if not (folder / name).exists():

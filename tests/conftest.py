@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 import digit_infer
+from digit_infer import engine
 from digit_infer.bundle import read_bundle, write_bundle
 from digit_infer.classifier import Classifier
-from digit_infer.engine import find_engine
+from digit_infer.engine import Candidate, find_engine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -127,4 +128,40 @@ def tiny(samples, tmp_path_factory):
     shifted = [np.roll(images, step, axis=2) for step in (-1, 0, 1)]
     path = tmp_path_factory.mktemp("data") / "tiny.npz"
     np.savez(path, x_train=np.concatenate(shifted), y_train=np.tile(labels, 3), x_test=images, y_test=labels)
+    return path
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home folder of its own, so that no earlier probe is remembered."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def install(home, tmp_path, monkeypatch):
+    """install(name=source, ...) makes these the only candidates, in this order; None for one that is not there."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, sys.path)]))
+    monkeypatch.syspath_prepend(site)
+
+    def put(**sources):
+        for name, source in sources.items():
+            if source is not None:
+                (site / f"fake_{name}.py").write_text(source)
+        candidates = tuple(Candidate(name, f"fake-{name}", f"fake_{name}") for name in sources)
+        monkeypatch.setattr(engine, "CANDIDATES", candidates)
+
+    return put
+
+
+@pytest.fixture(scope="session")
+def newer_model(tmp_path_factory):
+    """The base model as an exporter of years to come might write it: FULLY_CONNECTED in version 99."""
+    bundle = read_bundle("base")
+    flatbuffer = bytearray(bundle.content[: bundle.contract["flatbuffer"]["bytes"]])
+    flatbuffer[flatbuffer.rindex(b"\x09\0\0\0\x04\0\0\0") + 4] = 99  # operator 9, version 4
+    path = tmp_path_factory.mktemp("newer") / "newer.tflite"
+    path.write_bytes(write_bundle(bytes(flatbuffer), bundle.contract, (bundle.golden_input, bundle.golden_output)))
     return path

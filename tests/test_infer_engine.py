@@ -3,14 +3,12 @@
 import os
 import pwd
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy
 import pytest
 
-from digit_infer import engine
-from digit_infer.engine import CANDIDATES, Candidate, find_engine
+from digit_infer.engine import CANDIDATES, find_engine
 from digit_infer.errors import EngineError
 
 WORKS = """
@@ -34,31 +32,6 @@ FAULTS = {
     ),
     "silent": ("import os\nos._exit(3)\n", "failed without a word"),
 }
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A home folder of its own, so that no earlier probe is remembered."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def install(home, tmp_path, monkeypatch):
-    """install(name=source, ...) makes these the only candidates, in this order; None for one that is not there."""
-    site = tmp_path / "site"
-    site.mkdir()
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, sys.path)]))
-    monkeypatch.syspath_prepend(site)
-
-    def put(**sources):
-        for name, source in sources.items():
-            if source is not None:
-                (site / f"fake_{name}.py").write_text(source)
-        candidates = tuple(Candidate(name, f"fake-{name}", f"fake_{name}") for name in sources)
-        monkeypatch.setattr(engine, "CANDIDATES", candidates)
-
-    return put
 
 
 @pytest.fixture

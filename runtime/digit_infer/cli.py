@@ -59,11 +59,15 @@ DEFAULTS, EFFORT = Options(), Effort()
     help="Draw each picture beside what the network saw, and contact sheets.",
 )
 @click.option("--summary", type=click.Path(dir_okay=False), metavar="FILE", help="The counts as JSON.")
+@click.option(
+    "--watch", is_flag=True, help="Go on reading what comes into the folders, until stopped; restart at will."
+)
 @click.option("--resume", is_flag=True, help="Keep the rows of an interrupted run and go on; else start.")
 @click.option("--retry-errors", is_flag=True, help="With --resume: read again what was an error.")
 @click.option("--force", is_flag=True, help="Replace the output file.")
 @click.option("--quiet", is_flag=True, help="No summary, no progress.")
 @click.option("--selftest", is_flag=True, help="Check the model's golden vectors on this machine, and stop.")
+@click.option("--doctor", is_flag=True, help="Show what this machine has and lacks for it, and stop: exit 0 or 1.")
 @click.option("--model-info", is_flag=True, help="Show what the model file says about itself, and stop.")
 @click.version_option(__version__)
 @click.pass_context
@@ -87,6 +91,7 @@ def main(
     force: bool,
     quiet: bool,
     selftest: bool,
+    doctor: bool,
     model_info: bool,
 ) -> None:
     """Read every picture in INPUT... and print a row for each.
@@ -113,10 +118,16 @@ def main(
         raise click.UsageError("--resume goes on with the file of -o, and without --against and --debug-dir")
     if retry_errors and not resume:
         raise click.UsageError("--retry-errors goes with --resume")
-    if not (inputs or selftest or model_info):
+    if not (inputs or selftest or doctor or model_info):
         raise click.UsageError("nothing to read: name a folder or a picture")
     # before numpy is loaded, which would start a thread for each core; the imports wait, so that --help does not
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if doctor:
+        from digit_infer.doctor import examine
+
+        diagnosis = examine(model, runtime)
+        click.echo(str(diagnosis))
+        ctx.exit(1 if diagnosis.fault else 0)
     from pathlib import Path
 
     from digit_infer.bundle import read_bundle

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -134,6 +135,8 @@ def explain(stderr: str) -> str:
     """One line for a failed probe."""
     if "_ARRAY_API" in stderr or "NumPy 1.x" in stderr:
         return f"built for numpy 1, found numpy {np.__version__}: pip install 'numpy<2'"
+    if operator := re.search(r"opcode '(\w+)' version '(\d+)'", stderr):
+        return f"has no {operator[1]} version {operator[2]}, which the model needs"
     return (stderr.strip().splitlines() or ["failed without a word"])[-1]
 
 
