@@ -86,6 +86,7 @@ def main(
     runtime: str | None,
     debug_dir: str | None,
     summary: str | None,
+    watch: bool,
     resume: bool,
     retry_errors: bool,
     force: bool,
@@ -116,6 +117,10 @@ def main(
         raise click.UsageError("--max-accuracy-drop needs to know the truth: add --labels")
     if resume and (not output or against or debug_dir):
         raise click.UsageError("--resume goes on with the file of -o, and without --against and --debug-dir")
+    if watch and (not output or against or debug_dir or summary or resume):
+        raise click.UsageError(
+            "--watch goes on with the file of -o, without --against, --debug-dir, --summary, --resume"
+        )
     if retry_errors and not resume:
         raise click.UsageError("--retry-errors goes with --resume")
     if not (inputs or selftest or doctor or model_info):
@@ -168,6 +173,12 @@ def main(
         Effort(workers, batch_size),
         other,
     )
+    if watch:
+        from digit_infer.watch import watch as run_watch
+
+        run_watch(job, note)
+        note(job.tally.summary())
+        return
     interrupted = job.run()
     note(job.tally.summary())
     if summary:

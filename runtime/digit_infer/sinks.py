@@ -130,6 +130,7 @@ class RowFile:
         if output.exists() and output.is_dir() != self.is_folder:
             raise OutputError(f"{output} is {'no folder' if self.is_folder else 'a folder'}; name another")
         self.partial = self.interrupted = output.with_name(f"{output.name}.partial")
+        self.way_on = "--resume goes on with them"
 
     def records(self, path: Path) -> Iterator[bytes]:
         """The header and the records that an earlier run wrote to a file; a torn last one is left out."""
@@ -179,7 +180,7 @@ class RowFile:
             self.file.truncate(start)
             raise OutputError(
                 f"cannot write {self.output}: {(error.strerror or str(error)).lower()}; "
-                f"the rows so far are in {self.partial.name}, --resume goes on with them"
+                f"the rows so far are in {self.partial.name}, {self.way_on}"
             ) from error
 
     def close(self) -> None:

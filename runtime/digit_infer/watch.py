@@ -1,0 +1,175 @@
+"""Watch folders: every picture that is completely written gets its row, once, however often the watcher is restarted.
+
+What lies in the folders and what stands in the file of rows decides, never an event: the kernel's notification, or time
+passing, only says when to look. So nothing is lost that came before, between two looks or in too great a hurry.
+"""
+
+import errno
+import fcntl
+import os
+import signal
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+
+from digit_infer.bell import Bell
+from digit_infer.errors import InputError, OutputError
+from digit_infer.files import write_json
+from digit_infer.found import Found
+from digit_infer.job import Job
+from digit_infer.report import Tally, describe_run
+from digit_infer.resume import check_same_run
+from digit_infer.sinks import RowFile, as_written, file_of_rows
+from digit_infer.sources import find_images
+
+SETTLED = 0.5  # seconds without a change, where nothing tells whether a file is still being written
+PATIENCE = 10  # seconds for the workers of a watcher that was killed to notice
+DECIDES_ROWS = "model_sha256", "normaliser", "inputs", "options"
+UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".temp", "~")  # names until a copy is complete
+
+
+def watch(job: Job, note: Callable[[str], None]) -> None:
+    """Write rows until SIGINT or SIGTERM. Raises InputError where a folder is gone, OutputError for a full disk."""
+    for folder in job.inputs:
+        if not os.path.isdir(folder):
+            raise InputError(f"{folder} is not a folder; --watch takes folders")
+    assert job.output.path
+    rows = file_of_rows(job.output.path)
+    if rows.is_folder:
+        raise OutputError(f"{rows.output}: --watch writes .csv or .jsonl")
+    rows.partial, rows.way_on = rows.output, "the same command goes on with them"
+    record = rows.output.with_name(f"{rows.output.name}.run.json")
+    about = describe_run(job.classifier, job.inputs, job.options, None)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with alone(rows.output):
+        seen = open_rows(job, rows, record, about | {"status": "watching"})
+        try:
+            with Bell(job.inputs) as bell:
+                note(f"watching {', '.join(job.inputs)} {bell}; {len(seen):,} pictures have their row")
+                look_again_and_again(job, rows, seen, bell)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            rows.close()
+        write_json(record, about | {"status": "stopped"} | job.tally.record())
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, made where there is none. Raises OutputError where another watcher does."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    with file:
+        until = time.monotonic() + PATIENCE
+        while not locked(file.fileno()):
+            if time.monotonic() > until:
+                raise OutputError(f"another watcher writes {path}; stop it, or name another -o")
+            time.sleep(0.05)
+        yield
+
+
+def locked(descriptor: int) -> bool:
+    """Whether the lock could be taken."""
+    with suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def open_rows(job: Job, rows: RowFile, record: Path, about: dict[str, object]) -> set[str]:
+    """Go on with the file of rows, or begin it; the paths that have their row."""
+    seen: set[str] = set()
+    if rows.output.stat().st_size and not job.output.force:
+        check_same_run(record, {name: about[name] for name in DECIDES_ROWS})
+        kept = rows.kept_rows(rows.output)
+        while part := list(islice(kept, 1000)):
+            seen.update(row.path for row in part)
+            job.tally.add(Tally.of(part))
+    write_json(record, about)  # first: rows without a record could not be gone on with
+    rows.open(keep=job.tally.pictures)
+    return seen
+
+
+def look_again_and_again(job: Job, rows: RowFile, seen: set[str], bell: Bell) -> None:
+    """Read what has come, and wait for more."""
+    # the kernel sends it to who holds a lease when another opens the file; it would end the process
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    waiting = Waiting()
+    while True:
+        if new := list(waiting.complete(found for found in find_images(job.inputs) if name_in_row(found) not in seen)):
+            if job.write_rows(iter(new), rows.kind.text, rows.write):
+                return
+            sync(rows)
+            seen.update(map(name_in_row, new))
+        bell.wait(soon=bool(waiting.since))
+
+
+def name_in_row(found: Found) -> str:
+    """A picture's path as a file of rows gives it back."""
+    return as_written(found.path).decode()
+
+
+def sync(rows: RowFile) -> None:
+    """Have the disk keep what was written."""
+    try:
+        os.fsync(rows.file.fileno())
+    except OSError as error:
+        raise OutputError(f"cannot write {rows.output}: {(error.strerror or str(error)).lower()}") from error
+
+
+class Waiting:
+    """Tells which pictures are completely written: at once where the kernel knows, else when they change no more."""
+
+    def __init__(self) -> None:
+        self.since: dict[str, tuple[object, float]] = {}  # state of a file, and since when it is that
+
+    def complete(self, candidates: Iterator[Found]) -> Iterator[Found]:
+        """Those of the candidates that can be read; the others are remembered."""
+        before, self.since = self.since, {}
+        for found in candidates:
+            if found.path.lower().endswith(UNFINISHED):
+                continue
+            state = state_of_file(found.path)
+            if state is True:
+                yield found
+            elif state is not False:
+                known, since = before.get(found.path, (None, 0.0))
+                # by a clock that nobody sets back
+                since = since if known == state else time.monotonic()
+                if time.monotonic() - since >= SETTLED:
+                    yield found
+                else:
+                    self.since[found.path] = state, since
+
+
+def state_of_file(path: str) -> object:
+    """True for a file that nobody has open for writing, False for one that somebody has, or is gone; where the file
+    system or the file's owner does not let us know, its size and times.
+
+    The kernel gives a lease (fcntl(2), F_SETLEASE) on a file only while no process can write to it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return os.path.islink(path)  # a broken link is to have its row
+    except OSError:
+        return True  # its row says why
+    try:
+        about = os.fstat(descriptor)
+        if stat.S_ISDIR(about.st_mode):
+            return False
+        if about.st_size:  # else perhaps made now, to be opened again and written
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            return True
+    except OSError as error:
+        if error.errno == errno.EAGAIN:
+            return False
+    finally:
+        os.close(descriptor)
+    return about.st_ino, about.st_size, about.st_mtime_ns
