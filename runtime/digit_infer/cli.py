@@ -58,7 +58,12 @@ DEFAULTS, EFFORT = Options(), Effort()
     metavar="DIR",
     help="Draw each picture beside what the network saw, and contact sheets.",
 )
-@click.option("--summary", type=click.Path(dir_okay=False), metavar="FILE", help="The counts as JSON.")
+@click.option(
+    "--summary",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="The counts, or what --benchmark measured, as JSON.",
+)
 @click.option(
     "--watch", is_flag=True, help="Go on reading what comes into the folders, until stopped; restart at will."
 )
@@ -68,6 +73,7 @@ DEFAULTS, EFFORT = Options(), Effort()
 @click.option("--quiet", is_flag=True, help="No summary, no progress.")
 @click.option("--selftest", is_flag=True, help="Check the model's golden vectors on this machine, and stop.")
 @click.option("--doctor", is_flag=True, help="Show what this machine has and lacks for it, and stop: exit 0 or 1.")
+@click.option("--benchmark", is_flag=True, help="Measure each step on this machine, with INPUT or its own, and stop.")
 @click.option("--model-info", is_flag=True, help="Show what the model file says about itself, and stop.")
 @click.version_option(__version__)
 @click.pass_context
@@ -93,6 +99,7 @@ def main(
     quiet: bool,
     selftest: bool,
     doctor: bool,
+    benchmark: bool,
     model_info: bool,
 ) -> None:
     """Read every picture in INPUT... and print a row for each.
@@ -123,7 +130,7 @@ def main(
         )
     if retry_errors and not resume:
         raise click.UsageError("--retry-errors goes with --resume")
-    if not (inputs or selftest or doctor or model_info):
+    if not (inputs or selftest or doctor or benchmark or model_info):
         raise click.UsageError("nothing to read: name a folder or a picture")
     # before numpy is loaded, which would start a thread for each core; the imports wait, so that --help does not
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -158,6 +165,15 @@ def main(
     engine = find_engine(runtime)
     for line in engine.skipped:
         note(f"passed over {line}")
+    if benchmark:
+        from digit_infer.benchmark import benchmark as run_benchmark
+        from digit_infer.files import write_json
+
+        measured = run_benchmark(list(inputs), bundle, engine)
+        click.echo(measured.table())
+        if summary:
+            write_json(summary, measured.record())
+        return
     classifier = Classifier(bundle, engine)
     if selftest:
         click.echo(run_selftest(classifier))
