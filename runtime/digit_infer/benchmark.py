@@ -23,6 +23,7 @@ from digit_infer.normalise import normalise_all
 from digit_infer.pipeline import Reader
 from digit_infer.sinks import csv_text
 from digit_infer.sources import find_images
+from digit_infer.stream import Batch
 
 WARM_UP, RUNS = 5, 50
 PICTURES = 64  # at most, and so many at once
@@ -93,7 +94,7 @@ def benchmark(inputs: list[str], bundle: Bundle, engine: Engine) -> Benchmark:
     load = time.perf_counter() - since
     found, described = readable_pictures(inputs) if inputs else golden_pictures(bundle)
     levels = [one.read() for one in found]
-    pixels = np.stack([one.pixels for one in normalise_all(levels)])
+    pixels = normalise_all(levels).pixels
     reader = Reader(classifier, bundle.min_confidence, lambda path: None, csv_text)
     count, ones = len(found), cycle(range(len(found)))
     together = f", {count} at once"
@@ -102,8 +103,8 @@ def benchmark(inputs: list[str], bundle: Bundle, engine: Engine) -> Benchmark:
         measure("normalise", lambda i: normalise_all([levels[i]]), ones),
         measure("invoke", lambda i: classifier.invoke(pixels[i : i + 1]), ones),
         measure(f"invoke{together}", lambda _: classifier.invoke(pixels), ones, count),
-        measure("picture to row", lambda i: reader([found[i]]), ones),
-        measure(f"picture to row{together}", lambda _: reader(found), ones, count),
+        measure("picture to row", lambda i: reader(Batch([found[i]])), ones),
+        measure(f"picture to row{together}", lambda _: reader(Batch([*found])), ones, count),
     )
     return Benchmark(
         __version__,

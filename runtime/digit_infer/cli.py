@@ -172,7 +172,7 @@ def main(
         measured = run_benchmark(list(inputs), bundle, engine)
         click.echo(measured.table())
         if summary:
-            write_json(summary, measured.record())
+            write_json(Path(summary), measured.record())
         return
     classifier = Classifier(bundle, engine)
     if selftest:

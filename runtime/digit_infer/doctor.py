@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from digit_infer import __version__
 from digit_infer.errors import DigitError
-from digit_infer.settings import MODELS
 
 if TYPE_CHECKING:
     from digit_infer.engine import Candidate
@@ -136,7 +135,8 @@ def describe_memory() -> str:
 
 def examine_runtimes(model: str, runtime: str | None, machine: Machine, lines: list[str]) -> Diagnosis:
     """Try each runtime with the smallest model that ships; then the model with the first that works."""
-    from digit_infer.engine import CANDIDATES, try_out  # loads numpy
+    from digit_infer.bundle import MODELS  # load numpy
+    from digit_infer.engine import CANDIDATES, try_out
 
     usable, faults = [], {}
     for candidate in CANDIDATES:

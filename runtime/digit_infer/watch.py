@@ -24,6 +24,7 @@ from digit_infer.report import Tally, describe_run
 from digit_infer.resume import check_same_run
 from digit_infer.sinks import RowFile, as_written, file_of_rows
 from digit_infer.sources import find_images
+from digit_infer.stream import Stream
 
 SETTLED = 0.5  # seconds without a change, where nothing tells whether a file is still being written
 PATIENCE = 10  # seconds for the workers of a watcher that was killed to notice
@@ -103,7 +104,7 @@ def look_again_and_again(job: Job, rows: RowFile, seen: set[str], bell: Bell) ->
     waiting = Waiting()
     while True:
         if new := list(waiting.complete(found for found in find_images(job.inputs) if name_in_row(found) not in seen)):
-            if job.write_rows(iter(new), rows.kind.text, rows.write):
+            if job.write_rows(Stream(iter(new)), rows.kind.text, rows.write):
                 return
             sync(rows)
             seen.update(map(name_in_row, new))

@@ -8,12 +8,12 @@ from digit_infer.bundle import read_bundle
 from digit_infer.classifier import Classifier
 from digit_infer.engine import find_engine
 from digit_infer.pipeline import read_all
-from digit_infer.sources import find_images
+from digit_infer.sources import find_blocks
+from digit_infer.stream import Batch
 
 folder, runtime, out = sys.argv[1:]
-found = list(find_images([folder]))
-normalised, faults = read_all(found)
-pixels = np.stack([one.pixels for i, one in enumerate(normalised) if i not in faults])
+read = read_all(Batch(list(find_blocks([folder]))))
+pixels = np.delete(read.pixels, list(read.others), axis=0)
 answers = {"pixels": pixels}
 for model in ("base", "small", "nano"):
     classifier = Classifier(read_bundle(model), find_engine(runtime))
