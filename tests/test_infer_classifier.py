@@ -189,3 +189,19 @@ def test_a_model_whose_tensors_do_not_fit_is_refused_in_one_line(fake):
 def test_output_steps_become_probabilities_by_scale_and_zero_point():
     fake = FakeEngine(out=np.full((2, 10), 12, np.uint8))
     np.testing.assert_array_equal(Classifier(BARE, fake).classify(np.zeros((2, 28, 28), np.uint8)), np.ones((2, 10)))
+
+
+def test_a_tie_is_decided_by_the_picture_moved_and_others_stay_as_they_are(classifier, sample_pixels, monkeypatch):
+    tied, plain = np.array([0, 100, 100, 56] + [0] * 6, np.uint8), np.array([9, 200] + [0] * 8, np.uint8)
+    moved = np.array([90, 40, 60, 66] + [0] * 6, np.uint8)  # the 0 that wins now was not among the tied
+    pictures = sample_pixels[:2]
+
+    def invoke(pixels):
+        known = {pictures[0].tobytes(): plain, pictures[1].tobytes(): tied}
+        return np.stack([known.get(picture.tobytes(), moved) for picture in pixels])
+
+    monkeypatch.setattr(classifier, "invoke", invoke)
+    estimated, classified = classifier.estimate(pictures), classifier.classify(pictures)
+    assert classified.argmax(1).tolist() == [1, 2]
+    np.testing.assert_array_equal(np.argwhere(estimated != classified), [[1, 2]])
+    np.testing.assert_allclose(classified, estimated, atol=1e-7)
