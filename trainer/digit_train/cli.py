@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     "--lessons",
     "lessons_folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where teachers' answers are kept, for other runs too.  [default: OUT/lessons]",
+    help="Draw distorted pictures and teachers' answers once, into this folder, for other runs too.",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a run.")

@@ -52,7 +52,7 @@ class Config:
     outlier_weight: float = 0.5  # of their loss, beside that of the digits
     lessons: int = 30  # of teachers, gone through in turn
     distillation: float = 0.9  # weight of the teachers' answers in the loss
-    temperature: float = 3.0  # of both softmaxes in that part of the loss
+    temperature: float = 1.0  # of both softmaxes in that part of the loss
     precision: str = "float32"  # or mixed_bfloat16: twice as fast where the processor has it
     seed: int = 0
 
@@ -83,7 +83,6 @@ PRESETS = {
 LONG: dict[str, Any] = {
     "epochs": 300,
     "patience": 0,
-    "batch_size": 512,
     "dropout": 0.0,
     "styles": 3000,
     "precision": "mixed_bfloat16",
@@ -91,7 +90,7 @@ LONG: dict[str, Any] = {
 RELEASE = {
     "nano": replace(PRESETS["nano"], crop=2, hidden=(112, 36), **LONG),
     "small": replace(PRESETS["small"], **LONG),
-    "base": replace(PRESETS["base"], hidden=(1120, 512), outliers=40000, settling=60, **LONG),
+    "base": replace(PRESETS["base"], hidden=(1120, 512), batch_size=512, outliers=40000, settling=60, **LONG),
     "teacher": replace(PRESETS["teacher"], epochs=35, patience=0, settling=10),
 }
 RECIPES = {"quick": PRESETS, "release": RELEASE}

@@ -25,11 +25,11 @@ AT_ONCE = 1000  # pictures that are distorted and answered together
 
 
 class Lessons:
-    """Batches from the lessons of teachers, which are gone through in turn, one in an epoch.
+    """Batches from lessons, which are gone through in turn, one in an epoch.
 
-    A lesson is every picture of the material distorted once, with the mean of the teachers' logits. It lies in `folder`
-    under a name made of all it depends on, so runs of any architecture and seed share it. Raises ModelError where a
-    teacher cannot be loaded, InputError where a lesson is damaged.
+    A lesson is every picture of the material distorted once, with the mean of the teachers' logits where there are any.
+    It lies in `folder` under a name made of all it depends on, so runs of any architecture and seed share it. Raises
+    ModelError where a teacher cannot be loaded, InputError where a lesson is damaged.
     """
 
     def __init__(self, material: Material, config: Config, teachers: Sequence[Path], folder: Path) -> None:
@@ -52,7 +52,7 @@ class Lessons:
                 tf.constant(lesson["images"][chosen]),
                 tf.constant(self.material.labels[chosen], tf.int32),
                 outliers,
-                tf.constant(lesson["answers"][chosen], tf.float32),
+                tf.constant(lesson["answers"][chosen], tf.float32) if self.teachers else None,
             )
 
     def load(

@@ -76,7 +76,9 @@ class Run:
         self.batch = min(config.batch_size, len(material.images))
         self.steps = len(material.images) // self.batch
         self.source = (
-            Lessons(material, config, teachers, lessons or folder / "lessons") if teachers else Drawn(material, config)
+            Lessons(material, config, teachers, lessons or folder / "lessons")
+            if teachers or lessons
+            else Drawn(material, config)
         )
         self.model = build(config)
         if init:
@@ -172,9 +174,9 @@ class Run:
         config: dict[str, Any] = json.loads(json.dumps(asdict(self.config)))
         return {"config": config, "data": self.digits.digest(), "teachers": self.teachers()}
 
-    def teachers(self) -> list[str]:
-        """The digests of their weights."""
-        return self.source.digests if isinstance(self.source, Lessons) else []
+    def teachers(self) -> list[str] | None:
+        """The digests of their weights; None where pictures are not kept as lessons."""
+        return self.source.digests if isinstance(self.source, Lessons) else None
 
     def save_checkpoint(self) -> None:
         state = {"identity": self.identity(), "history": [asdict(epoch) for epoch in self.history]}
