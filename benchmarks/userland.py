@@ -158,7 +158,7 @@ def install(target: Target, folder: Path, *requirements: str, into: str = "") ->
     with tempfile.TemporaryDirectory() as standing_in:
         for name in target.debian:
             stand_in(name, debian_version(target, folder, name), Path(standing_in))
-        command = [*pip_elsewhere(target), "install", "--quiet", "--no-compile", "--target", str(destination)]
+        command = [*pip_elsewhere(target), "install", "-qq", "--no-compile", "--target", str(destination)]
         command += ["--no-warn-conflicts", "--find-links", standing_in, *wheel_tags(target), *requirements]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     for script in (destination / "bin").glob("digit-*"):
