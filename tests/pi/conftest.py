@@ -31,7 +31,7 @@ def wheel(tmp_path_factory, able):
 def pictures(samples, tmp_path_factory):
     """200 pictures: the samples, some of them anew as dark ink in JPEG and as large PNG, and three that are broken."""
     folder = tmp_path_factory.mktemp("pictures") / "pictures"
-    shutil.copytree(samples, folder, ignore=lambda *_: {"README.md", "make_samples.py"})
+    shutil.copytree(samples, folder, ignore=lambda *_: {"README.md", "make_samples.py", "pi"})
     digits = sorted((folder / "digits").rglob("*.png"))
     for path in digits[:34]:
         ImageOps.invert(Image.open(path)).resize((90, 90)).save(folder / f"{path.stem}.jpg")
@@ -83,7 +83,7 @@ def pi(request, wheel, pictures, tmp_path_factory):
     """A userland with what pip would install there, and nothing else."""
     target = userland.TARGETS[request.param]
     folder = tmp_path_factory.mktemp("userlands") / target.name
-    userland.build(target, folder, str(wheel))
+    userland.build(target, folder, f"{wheel}[watch]")
     yield machine_inside(target, folder, pictures)
     shutil.rmtree(folder)
 
