@@ -82,7 +82,9 @@ def time_small(name: str, pictures: Levels, aim: float) -> None:
     decoded = [decode.decode_bytes(file) for file in files]
     batches = [decoded[i : i + BATCH] for i in range(0, len(decoded), BATCH)]
     reading = 1e6 * fewest_seconds(lambda: [decode.decode_bytes(file) for file in files]) / len(files)
-    working = 1e6 * fewest_seconds(lambda: [normalise.normalise_all(batch) for batch in batches]) / len(files)
+    working = (
+        1e6 * fewest_seconds(lambda: [normalise.normalise_all(batch, len(batch)) for batch in batches]) / len(files)
+    )
     verdict = "reached" if working <= aim else "missed"
     print(f"| {name} | {reading:.1f} | {working:.1f} | {working / reading:.2f} | {aim:.0f} µs | {verdict} |")
 
@@ -97,7 +99,7 @@ def time_large(digit: Levels, random: np.random.Generator) -> None:
         Image.fromarray(np.stack([photo, photo, photo * 0.9], axis=-1).astype(np.uint8)).save(path, quality=90)
         picture = decode.read_picture(path)
         reading = fewest_seconds(lambda: decode.read_picture(path))
-    working = fewest_seconds(lambda: normalise.normalise_all([picture]))
+    working = fewest_seconds(lambda: normalise.normalise_all([picture], 1))
     row = f"| JPEG of 12 MP | {1e6 * reading:,.0f} | {1e6 * working:,.0f} | {working / reading:.2f} | {LARGE:.2f} |"
     print(f"{row} {'reached' if working / reading <= LARGE else 'missed'} |")
 
@@ -154,7 +156,7 @@ def read_or_blank(path: Path) -> Levels:
 
 def read_right(pictures: list[Levels], labels: NDArray[np.int64], classifier: Classifier) -> NDArray[np.bool_]:
     """Which are read, and rightly: (n,)."""
-    normalised = normalise.normalise_all(pictures, normalise.PARAMETERS)
+    normalised = normalise.normalise_all(pictures, len(pictures), normalise.PARAMETERS)
     chances = classifier.classify(normalised.pixels)
     trusted = np.array([not reason for reason in normalised.reasons])
     trusted &= chances.max(1) >= classifier.bundle.min_confidence

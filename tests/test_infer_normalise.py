@@ -167,7 +167,7 @@ def test_thin_strokes_are_thickened(width, classifier):
 def test_a_result_depends_on_its_own_picture_alone(sample_pixels):
     pages = [change(digit) for change in VARIANTS.values() for digit in sample_pixels[:3]] + list(BLANK_PAGES.values())
     pages += list(sample_pixels[:3])
-    together = normalise_all(pages[::-1])
+    together = normalise_all(pages[::-1], len(pages))
     for page, pixels, reason in zip(pages[::-1], *together, strict=True):
         alone = normalise(page)
         assert alone.reason == reason

@@ -94,13 +94,13 @@ def benchmark(inputs: list[str], bundle: Bundle, engine: Engine) -> Benchmark:
     load = time.perf_counter() - since
     found, described = readable_pictures(inputs) if inputs else golden_pictures(bundle)
     levels = [one.read() for one in found]
-    pixels = normalise_all(levels).pixels
+    pixels = normalise_all(levels, len(levels)).pixels
     reader = Reader(classifier, bundle.min_confidence, lambda path: None, csv_text)
     count, ones = len(found), cycle(range(len(found)))
     together = f", {count} at once"
     steps = (
         measure("decode", lambda i: found[i].read(), ones),
-        measure("normalise", lambda i: normalise_all([levels[i]]), ones),
+        measure("normalise", lambda i: normalise_all([levels[i]], 1), ones),
         measure("invoke", lambda i: classifier.invoke(pixels[i : i + 1]), ones),
         measure(f"invoke{together}", lambda _: classifier.invoke(pixels), ones, count),
         measure("picture to row", lambda i: reader(Batch([found[i]])), ones),

@@ -6,7 +6,7 @@ and exact float operations, so that every machine gives the same bytes.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress
 from typing import NamedTuple, TypeVar
@@ -71,24 +71,30 @@ class AllNormalised(NamedTuple):
 BLANK = Normalised(np.zeros((SIDE, SIDE), np.uint8), "blank")
 
 
-def normalise_all(pictures: Sequence[Levels], p: Parameters = PARAMETERS) -> AllNormalised:
-    """Normalise pictures, each (h, w) or (h, w, 3), uint8, upright, either polarity. MNIST-like ones are untouched.
+def normalise_all(pictures: Iterable[Levels | None], count: int, p: Parameters = PARAMETERS) -> AllNormalised:
+    """Normalise so many pictures, each (h, w) or (h, w, 3), uint8, upright, either polarity; None stays black.
 
-    Those of one size share their work; each result depends on its own picture alone.
+    MNIST-like ones are untouched. Those of one size share their work; each result depends on its own picture alone.
     """
-    count = len(pictures)
-    pixels, reasons, untouched = np.zeros((count, SIDE, SIDE), np.uint8), [""] * count, set[int]()
-    if sized := [i for i, picture in enumerate(pictures) if picture.shape == (SIDE, SIDE)]:
-        pixels[sized] = np.concatenate([pictures[i] for i in sized]).reshape(-1, SIDE, SIDE)
-        untouched.update(compress(sized, are_mnist_like(pixels[sized])))
-    by_shape: dict[tuple[int, ...], list[tuple[int, Levels]]] = defaultdict(list)
-    for i in range(count):
-        if i not in untouched:
-            grey = to_grey(shrink(pictures[i], p.work_side))
-            by_shape[grey.shape].append((i, grey))
+    pixels, reasons = np.zeros((count, SIDE, SIDE), np.uint8), [""] * count
+    sized: list[int] = []
+    greys: dict[int, Levels] = {}
+    for i, picture in enumerate(pictures):
+        if picture is None:
+            continue
+        if picture.shape == (SIDE, SIDE):
+            pixels[i] = picture
+            sized.append(i)
+        else:
+            greys[i] = to_grey(shrink(picture, p.work_side))
+    if sized:
+        greys |= {i: pixels[i] for i in compress(sized, ~are_mnist_like(pixels[sized]))}
+    by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for i, grey in greys.items():
+        by_shape[grey.shape].append(i)
     for shape, group in by_shape.items():
         for part in batched(group, max(1, AT_ONCE // (shape[0] * shape[1]))):
-            for (i, _), found in zip(part, find_digits(np.stack([grey for _, grey in part]), p), strict=True):
+            for i, found in zip(part, find_digits(np.stack([greys[i] for i in part]), p), strict=True):
                 pixels[i], reasons[i] = found
     return AllNormalised(pixels, reasons)
 
@@ -99,7 +105,7 @@ def batched(members: list[Member], size: int) -> Iterator[list[Member]]:
 
 def normalise(picture: Levels, p: Parameters = PARAMETERS) -> Normalised:
     """As `normalise_all`, for one picture."""
-    (pixels,), (reason,) = normalise_all([picture], p)
+    (pixels,), (reason,) = normalise_all([picture], 1, p)
     return Normalised(pixels, reason)
 
 

@@ -2,7 +2,7 @@
 
 import gc
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,13 +12,12 @@ from digit_infer.classifier import Classifier, Probabilities
 from digit_infer.decode import Levels
 from digit_infer.errors import ImageError
 from digit_infer.found import Expected
-from digit_infer.normalise import BLANK, SIDE, normalise_all
+from digit_infer.normalise import BLANK, normalise_all
 from digit_infer.pool import Pool
 from digit_infer.report import Tally
 from digit_infer.row import Row, Status
 from digit_infer.stream import Batch, Stream
 
-DECODED_AT_ONCE = 2**23  # pixels: what a worker holds of decoded pictures, whatever the size of the batch
 Format = Callable[[list[Row]], str]
 
 
@@ -100,29 +99,17 @@ class Reader:
 
 def read_all(batch: Batch) -> Read:
     """Decode and normalise."""
-    pixels, reasons, others = np.zeros((len(batch), SIDE, SIDE), np.uint8), [""] * len(batch), {}
-    waiting: dict[int, Levels] = {}
-    held = 0
+    others: dict[int, ImageError | Row] = {}
 
-    def place() -> None:
-        """Normalise the pictures waiting into their places."""
-        normalised = normalise_all(list(waiting.values()))
-        pixels[list(waiting)] = normalised.pixels
-        for i, reason in zip(waiting, normalised.reasons, strict=True):
-            reasons[i] = reason
-        waiting.clear()
+    def pictures() -> Iterator[Levels | None]:
+        for i, outcome in enumerate(batch.outcomes()):
+            if isinstance(outcome, np.ndarray):
+                yield outcome
+            else:
+                others[i] = outcome
+                yield None
 
-    for i, outcome in enumerate(batch.outcomes()):
-        if not isinstance(outcome, np.ndarray):
-            others[i] = outcome
-            continue
-        waiting[i] = outcome
-        held += outcome.size
-        if held > DECODED_AT_ONCE:
-            place()
-            held = 0
-    place()
-    return Read(pixels, reasons, others)
+    return Read(*normalise_all(pictures(), len(batch)), others)
 
 
 def run(found: Stream, reader: Reader, workers: int, batch_size: int, write: Callable[[Answer], object]) -> bool:
