@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is loaded, which would start a thread for each core
+
 import numpy as np
 
 from digit_infer.bundle import read_bundle
