@@ -13,8 +13,6 @@ from digit_train.config import RELEASE, Distortion
 from digit_train.data import load
 from digit_train.train import Run, train
 
-STRONG = Distortion()
-
 
 @click.command()
 @click.argument("teachers", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
@@ -28,13 +26,15 @@ def main(teachers: tuple[Path, ...], lessons: Path, epochs: int, seeds: int, onl
         "the recipe": recipe,
         "no teacher": replace(recipe, distillation=0.0),
         "teacher's answers alone": replace(recipe, distillation=1.0),
-        "temperature 1": replace(recipe, temperature=1.0),
-        "temperature 6": replace(recipe, temperature=6.0),
-        "strong distortion": replace(recipe, distortion=STRONG),
+        "temperature 3": replace(recipe, temperature=3.0),
+        "strong distortion": replace(recipe, distortion=Distortion()),
+        "strong distortion, settling": replace(recipe, distortion=Distortion(), settling=epochs // 3),
         "no distortion": replace(recipe, augment=False, lessons=1),
         "weights not averaged": replace(recipe, averaging=0.0),
+        "float32 throughout": replace(recipe, precision="float32"),
+        "batches of 128": replace(recipe, batch_size=128),
         "dropout 0.1": replace(recipe, dropout=0.1),
-        "drawn styles": replace(recipe, styles=3000),
+        "no drawn styles": replace(recipe, styles=0),
         "drawn outliers": replace(recipe, outliers=40000),
     }
     digits = load("mnist")

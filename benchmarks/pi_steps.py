@@ -34,7 +34,7 @@ def main(folder: str, model: str, runtime: str) -> None:
         mark(0)
         levels = [one.read() for one in found]
         mark(1)
-        pixels = normalise_all(levels).pixels
+        pixels = normalise_all(levels, len(levels)).pixels
         mark(2)
         reader.classifier.invoke(pixels)
         mark(3)

@@ -1,6 +1,7 @@
 """From MNIST to a shipped model: python benchmarks/release.py base. The same command goes on where it was interrupted.
 
-Trains the teacher where there is none yet, then the network, and exports it to runs/<name>-<seed>/<name>.tflite.
+Trains the teacher of base and small where there is none yet, then the network, and exports it to
+runs/<name>-<seed>/<name>.tflite.
 """
 
 import subprocess
@@ -12,6 +13,8 @@ import click
 from digit_infer.settings import SHIPPED
 from digit_train.train import CHECKPOINT
 
+TAUGHT = ("base", "small")  # nano learns more from the labels alone
+
 
 @click.command()
 @click.argument("name", type=click.Choice(SHIPPED))
@@ -19,9 +22,11 @@ from digit_train.train import CHECKPOINT
 @click.option("--runs", type=click.Path(path_type=Path), default="runs", show_default=True)
 def main(name: str, seed: int, runs: Path) -> None:
     teacher, student = runs / "teacher", runs / f"{name}-{seed}"
-    train(teacher, "--preset", "teacher", "--recipe", "release")
-    lessons = ("--teacher", f"{teacher}/model.keras", "--lessons", f"{runs}/lessons")
-    train(student, "--preset", name, "--recipe", "release", "--seed", str(seed), *lessons)
+    options = ["--preset", name, "--recipe", "release", "--seed", str(seed), "--lessons", f"{runs}/lessons"]
+    if name in TAUGHT:
+        train(teacher, "--preset", "teacher", "--recipe", "release")
+        options += ["--teacher", f"{teacher}/model.keras"]
+    train(student, *options)
     start("digit_export", f"{student}/model.keras", "-o", f"{student}/{name}.tflite", "--force")
 
 

@@ -11,12 +11,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 import digit_infer
-from digit_export.calibrate import fit_temperature
+from digit_export.calibrate import calibration_error, fit_temperature
 from digit_export.convert import convert
 from digit_export.settings import MAX_LOST, Settings
 from digit_infer import normalise
 from digit_infer.bundle import parse_bundle, write_bundle
-from digit_infer.classifier import Classifier
+from digit_infer.classifier import Classifier, Probabilities
 from digit_infer.engine import Engine
 from digit_infer.parity import Parity, compare
 from digit_train.data import Digits, split
@@ -58,7 +58,14 @@ def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Ex
     classifier = Classifier(parse_bundle(path.name, bare), engine)
     learnt_outliers = len(held) and training["config"].get("outliers")
     contract["reject"] = {"min_confidence": fit_min_confidence(classifier, digits, held) if learnt_outliers else 0.0}
-    parity = measure_parity(model, classifier, digits, temperature)
+    before = logits(model, digits.x_test)
+    after = np.concatenate([classifier.classify(part) for part in in_thousands(digits.x_test)])
+    names = [f"test[{i}]" for i in range(len(digits.x_test))]
+    parity = compare(softmax(before / temperature), after, digits.y_test, names)
+    contract["calibration_error"] = {
+        "before": calibration_error(softmax(before), digits.y_test),
+        "after": calibration_error(after, digits.y_test),
+    }
     contract["parity"] = asdict(parity) | {"flips": len(parity.flips)}
     contract["golden"] = {"pictures": len(golden_input), "runtime": f"{engine.name} {engine.version}"}
     return Exported(write_bundle(flatbuffer, contract, (golden_input, classifier.invoke(golden_input))), parity)
@@ -96,17 +103,13 @@ def fit_min_confidence(classifier: Classifier, digits: Digits, held: NDArray[np.
     return round(float(np.quantile(probabilities.max(1)[right], MAX_LOST, method="lower")), 4)
 
 
-def measure_parity(model: keras.Sequential, classifier: Classifier, digits: Digits, temperature: float) -> Parity:
-    """Compare the runtime's answers with the Keras model's over the whole test set, 1000 pictures at a time."""
-    keras_probabilities = np.asarray(keras.ops.softmax(logits(model, digits.x_test) / temperature))
-    ours = np.concatenate([classifier.classify(part) for part in in_thousands(digits.x_test)])
-    names = [f"test[{i}]" for i in range(len(digits.x_test))]
-    return compare(keras_probabilities, ours, digits.y_test, names)
-
-
 def logits(model: keras.Sequential, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The Keras model's logits for (n, 28, 28), uint8: (n, 10)."""
     return np.concatenate([np.asarray(model(part, training=False)) for part in in_thousands(images)])
+
+
+def softmax(logits: NDArray[np.float32]) -> Probabilities:
+    return np.asarray(keras.ops.softmax(logits))
 
 
 def in_thousands(images: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:

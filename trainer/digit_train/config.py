@@ -88,7 +88,7 @@ LONG: dict[str, Any] = {
     "precision": "mixed_bfloat16",
 }
 RELEASE = {
-    "nano": replace(PRESETS["nano"], crop=2, hidden=(112, 36), **LONG),
+    "nano": replace(PRESETS["nano"], crop=2, hidden=(104, 36), **LONG),
     "small": replace(PRESETS["small"], **LONG),
     "base": replace(PRESETS["base"], hidden=(1120, 512), batch_size=512, outliers=40000, settling=60, **LONG),
     "teacher": replace(PRESETS["teacher"], epochs=35, patience=0, settling=10),
