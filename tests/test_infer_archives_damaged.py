@@ -112,6 +112,15 @@ def test_an_archive_that_is_not_there_any_more_gets_its_row(name, kinds, tmp_pat
     assert (only.path, only.fault) == (str(tmp_path / name), "damaged archive: no such file or directory")
 
 
+def test_a_wrong_checksum_at_the_end_of_a_compressed_tar_is_noticed(kinds, tmp_path):
+    content = bytearray(kinds["a.tar.gz"])
+    content[-8] ^= 1
+    (tmp_path / "a.tar.gz").write_bytes(content)
+    *kept, (_, reason) = found_in(tmp_path / "a.tar.gz")
+    assert len(kept) == 6
+    assert reason.startswith("damaged archive: crc check failed")
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_spoilt_bytes_never_give_anything_but_rows(name, kinds, tmp_path):
     good, rng = kinds[name], np.random.default_rng(len(name))

@@ -83,15 +83,22 @@ def read_zip(path: str, on_skip: OnSkip) -> Iterator[Found]:
 
 
 def read_tar(path: str, on_skip: OnSkip) -> Iterator[Found]:
-    with tarfile.open(path, "r|*", tarinfo=Header) as archive:
-        for member in archive:
-            stream = archive.extractfile(member) if member.isfile() else None
-            inner = found_file(f"{path}/{member.name}")
-            found = read_member(inner, member.size, stream) if stream else None
-            if found:
-                yield found
-            elif not member.isdir():
-                on_skip(inner.path)
+    with open(path, "rb") as file:
+        zipped = file.peek(2).startswith(b"\x1f\x8b")
+        with (
+            gzip.open(file) if zipped else file as stream,
+            tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|" if zipped else "r|*", tarinfo=Header) as archive,
+        ):
+            for member in archive:
+                content = archive.extractfile(member) if member.isfile() else None
+                inner = found_file(f"{path}/{member.name}")
+                found = read_member(inner, member.size, content) if content else None
+                if found:
+                    yield found
+                elif not member.isdir():
+                    on_skip(inner.path)
+            while zipped and stream.read(2**20):
+                pass  # at its end gzip compares the checksum, which tarfile itself does not
 
 
 class Header(tarfile.TarInfo):
