@@ -52,7 +52,7 @@ class Job:
         path = self.output.path
         if path is None:
             return self.write_rows(found, *open_stdout())
-        about = describe_run(self.classifier, self.inputs, self.options, self.against)
+        about = describe_run(self.classifier, self.inputs, self.options, self.against, self.expected)
         rows, record = file_of_rows(path), path.with_name(f"{path.name}.run.json")
         found = start_or_resume(rows, record, about, found, self.tally, self.output)
         try:

@@ -1,6 +1,8 @@
 """What is expected of each picture: by its folder's name, or from a table."""
 
 import csv
+import hashlib
+import io
 import os
 from pathlib import Path
 
@@ -25,7 +27,9 @@ class Table:
         self.digits: dict[str, int] = {}
         folders = path.parent.absolute(), os.getcwd()
         try:
-            with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            content = path.read_bytes()
+            self.sha256 = hashlib.sha256(content).hexdigest()
+            with io.StringIO(content.decode("utf-8-sig", "surrogateescape"), newline="") as file:
                 table = csv.DictReader(file)
                 names = table.fieldnames or []
                 file_column = next((name for name in PATHS if name in names), None)

@@ -14,6 +14,7 @@ import digit_infer
 from digit_infer import normalise
 from digit_infer.bundle import Bundle
 from digit_infer.classifier import Classifier
+from digit_infer.found import Expected
 from digit_infer.row import Row
 from digit_infer.settings import Options
 
@@ -98,7 +99,11 @@ def confusion_table(confusion: NDArray[np.int64]) -> list[str]:
 
 
 def describe_run(
-    classifier: Classifier, inputs: list[str], options: Options, against: Classifier | None
+    classifier: Classifier,
+    inputs: list[str],
+    options: Options,
+    against: Classifier | None,
+    expected: Expected,
 ) -> dict[str, Any]:
     """What decides the rows, for whoever asks later and for --resume; stands beside them as <output>.run.json."""
     return {
@@ -111,6 +116,7 @@ def describe_run(
         "normaliser": {"version": normalise.VERSION, "parameters": asdict(normalise.PARAMETERS)},
         "inputs": inputs,
         "options": asdict(options),
+        "labels_sha256": getattr(expected, "sha256", None),  # the file may be another under its old name
     }
 
 

@@ -43,7 +43,7 @@ def watch(job: Job, note: Callable[[str], None]) -> None:
         raise OutputError(f"{rows.output}: --watch writes .csv or .jsonl")
     rows.partial, rows.way_on = rows.output, "the same command goes on with them"
     record = rows.output.with_name(f"{rows.output.name}.run.json")
-    about = describe_run(job.classifier, job.inputs, job.options, None)
+    about = describe_run(job.classifier, job.inputs, job.options, None, job.expected)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with alone(rows.output):
         seen = open_rows(job, rows, record, about | {"status": "watching"})
