@@ -200,8 +200,12 @@ def examine_model(model: str, candidate: "Candidate", machine: Machine, lines: l
     from digit_infer.engine import Engine
 
     bundle = read_bundle(model)
-    needs = ", ".join(f"{name} {version}" for name, version in operators(bundle.content))
-    lines.append(f"model           {bundle.name}, with operators {needs}")
+    needed = operators(bundle.content)
+    lines.append(
+        f"model           {bundle.name}, with operators {', '.join(f'{name} {number}' for name, number in needed)}"
+    )
+    if any(version < 1 for _, version in needed):  # they count from 1; a runtime would take it for a new operator
+        return Diagnosis(lines, f"{bundle.name} is damaged; export or copy it again")
     engine = Engine(candidate.name, candidate.distribution, candidate.module)
     if fault := engine.refusal(bundle.content):
         return Diagnosis(lines, f"{engine.name} {engine.version}: {fault}", mend_model(fault, engine.name, machine))
