@@ -27,9 +27,8 @@ class Published:
 
 
 PUBLISHED = (
-    Published("Ciresan et al. 2010, 784-1000-500-10", 4 * 1_291_000, 99.51),
     Published("Ciresan et al. 2010, 784-2500-2000-1500-1000-500-10", 4 * 12_110_000, 99.65),
-    Published("committee of 25 784-800-10 (Meier et al. 2011)", 25 * 4 * 636_010, 99.61),
+    Published("committee of 25 784-800-10", 25 * 4 * 636_010, 99.61),
     Published("784-800-10 in float (PMC8157489)", 4 * 636_010, 98.3),
     Published("BitNetMCU, 4-bit weights", 12_595, 99.02),
 )

@@ -7,6 +7,14 @@ from digit_export.settings import MAX_LOST
 from digit_infer.bundle import Bundle, read_bundle
 from digit_infer.settings import SHIPPED
 
+NOTES = dict.fromkeys(  # by the weights
+    (
+        "4326fcc96f8f1932e521a5c81fcc654c6f527ed0097fef667a8a8f372ddd7ec0",
+        "aaf1a0420b31780d869311ffc18e0f5169ee98612859280f26ea4b6870eb1b33",
+    ),
+    "- Made while the recipe took shape: the command trains such a network anew, though not to the same bytes.\n",
+)
+
 
 def main() -> None:
     folder = Path(str(resources.files("digit_infer"))) / "models"
@@ -53,8 +61,7 @@ def card(bundle: Bundle) -> str:
 
 {confusion(training["test_confusion"])}
 
-- Made while the recipe took shape: the command trains such a network anew, though not to the same bytes.
-- Limits: single handwritten digits, upright, one in each picture.{remarks}
+{NOTES.get(training["weights_sha256"], "")}- Limits: single handwritten digits, upright, one in each picture.{remarks}
 """
 
 
