@@ -21,6 +21,7 @@ from digit_train.batches import Batch, Material, indices
 from digit_train.config import Config, Distortion
 from digit_train.model import load_model, weights_digest
 
+KINDS = "images", "outliers"  # of the material that are distorted
 AT_ONCE = 1000  # pictures that are distorted and answered together
 
 
@@ -37,11 +38,12 @@ class Lessons:
         self.teachers = [faster(load_model(path), config.precision) for path in teachers]
         self.answer = tf.function(self.answer_batch, autograph=False)
         self.digests = [weights_digest(teacher) for teacher in self.teachers]
+        self.contents = {kind: hashlib.sha256(getattr(material, kind).tobytes()).hexdigest() for kind in KINDS}
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         distortion, number = self.config.distortion_in(epoch), epoch % self.config.lessons
-        lesson = self.load(self.material.images, distortion, number, self.digests)
-        drawn = self.load(self.material.outliers, distortion, number, []) if self.config.outliers else {}
+        lesson = self.load("images", distortion, number)
+        drawn = self.load("outliers", distortion, number) if self.config.outliers else {}
         random = np.random.default_rng([self.config.seed, epoch, 1])
         for chosen in indices(len(lesson["images"]), self.config, epoch):
             outliers = None
@@ -55,17 +57,13 @@ class Lessons:
                 tf.constant(lesson["answers"][chosen], tf.float32) if self.teachers else None,
             )
 
-    def load(
-        self, pictures: NDArray[np.uint8], distortion: Distortion | None, number: int, teachers: list[str]
-    ) -> dict[str, NDArray[Any]]:
-        """The pictures distorted: images, (n, 28, 28), uint8; and answers to them, (n, 10), float16, with `teachers`.
-
-        Those are named by their digests.
-        """
-        depends_on = json.dumps([distortion and asdict(distortion), teachers]).encode()
-        identity = hashlib.sha256(depends_on + pictures.tobytes()).hexdigest()[:16]
-        path = self.folder / f"{identity}-{number:03}.npz"
+    def load(self, kind: str, distortion: Distortion | None, number: int) -> dict[str, NDArray[Any]]:
+        """Distorted pictures of a kind: images, (n, 28, 28), uint8; for digits the answers, (n, 10), float16."""
+        teachers = self.digests if kind == "images" else []
+        depends_on = json.dumps([distortion and asdict(distortion), teachers, self.contents[kind]])
+        path = self.folder / f"{hashlib.sha256(depends_on.encode()).hexdigest()[:16]}-{number:03}.npz"
         if not path.exists():
+            pictures = getattr(self.material, kind)
             parts = [tf.constant(pictures[start : start + AT_ONCE]) for start in range(0, len(pictures), AT_ONCE)]
             if distortion:
                 parts = [distort(part, tf.constant([number, i], tf.int32), distortion) for i, part in enumerate(parts)]
