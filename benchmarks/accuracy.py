@@ -93,7 +93,7 @@ def draw(accuracies: dict[str, float], path: Path) -> None:
         axes.annotate(
             mark.name,
             (mark.bytes, 100 - mark.accuracy),
-            (-7 if left else 7, 5),
+            (-7, -12) if left else (7, 5),
             textcoords="offset points",
             ha="right" if left else "left",
             color="0.4",
