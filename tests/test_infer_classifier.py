@@ -22,7 +22,7 @@ def test_probabilities_are_ten_for_each_picture_and_sum_to_one(shipped, sample_p
     assert probabilities.dtype == np.float32
     assert probabilities.min() >= 0
     assert probabilities.max() <= 1
-    np.testing.assert_allclose(probabilities.sum(1), 1, atol=0.02)
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)
 
 
 def test_the_sample_digits_are_read_right(shipped, sample_pixels, sample_labels):

@@ -9,6 +9,7 @@ from digit_infer.errors import ModelError
 from digit_infer.quiet import native_stderr_silenced
 
 Probabilities = NDArray[np.float32]
+SOFTMAX_STEP = 1 / 256  # of every TFLite softmax in 8 bits
 
 
 class Classifier:
@@ -38,7 +39,7 @@ class Classifier:
         self.batch = 0
 
     def classify(self, pixels: NDArray[np.uint8]) -> Probabilities:
-        """pixels: (n, 28, 28), uint8, light on dark, normalised. Returns (n, 10), float32, 0-1.
+        """pixels: (n, 28, 28), uint8, light on dark, normalised. Returns (n, 10), float32, 0-1, with the sum 1.
 
         In the 256 steps of a quantized output two digits can tie for the first place. How the picture is read when
         moved by a pixel in each direction decides then, and that digit gets the next larger number.
@@ -56,7 +57,11 @@ class Classifier:
         """As `classify`, ties left as they are."""
         values = self.invoke(pixels).astype(np.float32, copy=False)
         scale, zero = self.output["quantization"]
-        return (values - np.float32(zero)) * np.float32(scale) if scale else values
+        if scale:
+            values = (values - np.float32(zero)) * np.float32(scale)
+        if scale == SOFTMAX_STEP:  # the largest number, 255, stands for certainty, which is 256 of them
+            values /= np.maximum(values.sum(1, keepdims=True), SOFTMAX_STEP)
+        return values
 
     def invoke(self, pixels: NDArray[np.uint8]) -> NDArray[np.generic]:
         """As `classify`, but the output tensor as the model gives it: (n, 10), uint8 or float32."""
