@@ -1,6 +1,6 @@
 """From MNIST to a shipped model: python benchmarks/release.py base. The same command goes on where it was interrupted.
 
-Trains the teacher of base and small where there is none yet, then the network, and exports it to
+Trains the teachers where there are none yet, then the network, nano a second time with 4-bit weights, and exports it to
 runs/<name>-<seed>/<name>.tflite.
 """
 
@@ -13,7 +13,8 @@ import click
 from digit_infer.settings import SHIPPED
 from digit_train.train import CHECKPOINT
 
-TAUGHT = ("base", "small")  # nano learns more from the labels alone
+TEACHERS = 3
+FOUR_BIT = ("nano",)
 
 
 @click.command()
@@ -21,11 +22,16 @@ TAUGHT = ("base", "small")  # nano learns more from the labels alone
 @click.option("--seed", default=0, show_default=True)
 @click.option("--runs", type=click.Path(path_type=Path), default="runs", show_default=True)
 def main(name: str, seed: int, runs: Path) -> None:
-    teacher, student = runs / "teacher", runs / f"{name}-{seed}"
+    student = runs / f"{name}-{seed}"
     options = ["--preset", name, "--recipe", "release", "--seed", str(seed), "--lessons", f"{runs}/lessons"]
-    if name in TAUGHT:
-        train(teacher, "--preset", "teacher", "--recipe", "release")
+    for number in range(TEACHERS):
+        teacher = runs / f"teacher-{number}"
+        train(teacher, "--preset", "teacher", "--recipe", "release", "--seed", str(number))
         options += ["--teacher", f"{teacher}/model.keras"]
+    if name in FOUR_BIT:
+        wider = runs / f"{name}-{seed}-float"
+        train(wider, *options)
+        options += ["--four-bit", "--init", f"{wider}/model.keras"]
     train(student, *options)
     start("digit_export", f"{student}/model.keras", "-o", f"{student}/{name}.tflite", "--force")
 

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -10,20 +9,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from digit_export.pack import LEVELS, pack
 from digit_export.settings import Quantization
-from digit_infer.errors import ModelError
 from digit_infer.quiet import native_stderr_silenced
-
-Dense = tuple[NDArray[np.float32], NDArray[np.float32]]  # kernel (in, out), bias (out)
-
-
-@dataclass(frozen=True)
-class Folded:
-    """The network as it is computed on a device: pixels cut off each side, side of the pooling, Dense layers."""
-
-    crop: int
-    pool: int
-    layers: list[Dense]
+from digit_train.fold import Dense, Folded, fold
 
 
 def convert(
@@ -33,7 +22,8 @@ def convert(
 
     calibration: (n, 28, 28), uint8, training pictures that int8 and int16x8 take their ranges from.
     temperature: what the logits are divided by, within the last layer's weights.
-    The output is uint8 in steps of 1/256 for int8, float32 otherwise. Raises ModelError for layers it does not know.
+    The output is uint8 in steps of 1/256 for int8, float32 otherwise. Weights that training fitted into 4 bits take
+    4 bits in int8. Raises ModelError for layers it does not know.
     """
     # int8 takes uint8 through the converter's own input type; the other graphs begin with a cast
     dtype = tf.float32 if quantize == "int8" else tf.uint8
@@ -60,12 +50,15 @@ def convert(
         converter.target_spec.supported_types = [tf.float16]
     with warnings.catch_warnings(), native_stderr_silenced():
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")  # of uint8, there are none
-        return bytes(converter.convert())
+        content = bytes(converter.convert())
+    return pack(content) if quantize == "int8" else content
 
 
 def make_graph(network: Folded, dtype: tf.DType) -> Any:
     """The network as a TensorFlow function from (batch, 28, 28, 1) to probabilities (batch, 10)."""
-    crop, pool, layers = network.crop, network.pool, equalize(network.layers)
+    crop, pool, layers = network.crop, network.pool, network.layers
+    if not any(len(np.unique(kernel)) <= LEVELS for kernel, _ in layers):
+        layers = equalize(layers)
 
     @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], dtype, name="pixels")], autograph=False)  # type: ignore[untyped-decorator]
     def probabilities(pixels: tf.Tensor) -> tf.Tensor:
@@ -79,40 +72,6 @@ def make_graph(network: Folded, dtype: tf.DType) -> Any:
         return tf.nn.softmax(values @ kernel + bias, name="probabilities")
 
     return probabilities
-
-
-def fold(model: keras.Sequential, temperature: float = 1.0) -> Folded:
-    """Reduce the network to crop, pooling and Dense layers, with division by 255, batch norm and temperature in those.
-
-    What is folded is linear, so nothing changes but rounding. Raises ModelError for a layer it does not know.
-    """
-    crop, pool, scale = 0, 1, 1.0
-    dense: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
-    for layer in model.layers:
-        match layer:
-            case keras.layers.Rescaling():
-                scale = layer.scale
-            case keras.layers.Cropping2D():
-                crop = layer.cropping[0][0]
-            case keras.layers.AveragePooling2D():
-                pool = layer.pool_size[0]
-            case keras.layers.Dense():
-                kernel, *biases = (weight.astype(np.float64) for weight in layer.get_weights())
-                dense.append((kernel if dense else kernel * scale, biases[0] if biases else np.zeros(layer.units)))
-            case keras.layers.BatchNormalization():
-                gamma, beta, mean, variance = (weight.astype(np.float64) for weight in layer.get_weights())
-                gain = gamma / np.sqrt(variance + layer.epsilon)
-                kernel, bias = dense[-1]
-                dense[-1] = kernel * gain, (bias - mean) * gain + beta
-            case keras.layers.ReLU() | keras.layers.Dropout() | keras.layers.Flatten() | keras.layers.Reshape():
-                pass
-            case _:
-                raise ModelError(
-                    f"layer {layer.name} is not one that digit-train makes; digit-export cannot convert it"
-                )
-    kernel, bias = dense[-1]
-    dense[-1] = kernel / temperature, bias / temperature
-    return Folded(crop, pool, [(kernel.astype(np.float32), bias.astype(np.float32)) for kernel, bias in dense])
 
 
 def equalize(layers: list[Dense], rounds: int = 20) -> list[Dense]:

@@ -51,6 +51,12 @@ if TYPE_CHECKING:
     "--init", type=click.Path(exists=True, path_type=Path), metavar="MODEL.keras", help="Start from these weights."
 )
 @click.option(
+    "--four-bit",
+    is_flag=True,
+    default=None,
+    help="Fit the hidden layers' weights into 4 bits, best after training without, from --init: half the file.",
+)
+@click.option(
     "--teacher",
     "teachers",
     multiple=True,

@@ -7,6 +7,7 @@ import keras
 
 from digit_infer.errors import ModelError
 from digit_train.config import Config
+from digit_train.four_bit import RoundedDense
 
 
 def build(config: Config) -> keras.Sequential:
@@ -35,7 +36,9 @@ def build(config: Config) -> keras.Sequential:
 
 
 def activated(kind: type[keras.layers.Layer], width: int, config: Config, **options: int) -> list[keras.layers.Layer]:
-    """A layer of `width` units or filters with batch norm and ReLU."""
+    """A layer of `width` units or filters with batch norm and ReLU, or a rounded one with ReLU."""
+    if config.four_bit:
+        return [RoundedDense(width, kernel_initializer="he_normal"), keras.layers.ReLU()]
     layer = kind(width, use_bias=False, kernel_initializer="he_normal", dtype=config.precision, **options)
     return [layer, keras.layers.BatchNormalization(dtype=config.precision), keras.layers.ReLU(dtype=config.precision)]
 

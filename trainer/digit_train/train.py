@@ -20,6 +20,7 @@ from digit_train.augment import distort
 from digit_train.batches import Batch, Drawn, collect
 from digit_train.config import Config
 from digit_train.data import Digits, split
+from digit_train.four_bit import plain, set_limits, start_from
 from digit_train.lessons import Lessons
 from digit_train.model import build, load_model
 
@@ -82,7 +83,8 @@ class Run:
         )
         self.model = build(config)
         if init:
-            load_weights(self.model, init)
+            load_weights(self.model, init, config)
+        set_limits(self.model)
         self.averaged = build(replace(config, precision="float32"))
         self.averaged.set_weights(self.model.get_weights())
         self.optimizer = self.make_optimizer()
@@ -99,7 +101,7 @@ class Run:
             0.0, total, warmup_target=self.config.learning_rate, warmup_steps=min(self.steps, total // 10)
         )
         optimizer = keras.optimizers.AdamW(schedule, weight_decay=self.config.weight_decay)
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "limit"])
         optimizer.build(self.model.trainable_variables)
         return optimizer
 
@@ -224,13 +226,17 @@ def train(run: Run, on_epoch: Callable[[Run, Epoch], None]) -> Trained:
             raise
         interrupted = True
     run.averaged.set_weights(run.best_weights)
-    return Trained(run.averaged, run.history, run.best(), interrupted)
+    return Trained(plain(run.averaged), run.history, run.best(), interrupted)
 
 
-def load_weights(model: keras.Sequential, path: Path) -> None:
+def load_weights(model: keras.Sequential, path: Path, config: Config) -> None:
     """Start from the weights of an earlier model of the same architecture."""
+    trained = load_model(path)
     try:
-        model.set_weights(load_model(path).get_weights())
+        if config.four_bit:
+            start_from(model, trained)
+        else:
+            model.set_weights(trained.get_weights())
     except ValueError as error:
         raise DataError(f"--init {path}: not a model of this preset ({str(error).splitlines()[0]})") from error
 

@@ -1,0 +1,79 @@
+"""Weights that fit into 4 bits are stored in 4 bits, and nothing else changes."""
+
+import keras
+import numpy as np
+import pytest
+from tensorflow.lite.tools import flatbuffer_utils
+
+from digit_export.convert import convert
+from digit_export.pack import LARGEST, STRETCH, pack, pair
+from digit_infer.bundle import parse_bundle
+from digit_infer.classifier import Classifier
+from digit_infer.engine import find_engine
+from digit_train.config import Config
+from digit_train.four_bit import plain, set_limits
+from digit_train.model import build
+
+
+@pytest.fixture
+def model():
+    """A network with hidden weights on 15 levels, of odd and even number."""
+    model = build(Config(hidden=(13, 7), epochs=1, dropout=0.0, patience=1, crop=4, pool=4, four_bit=True))
+    set_limits(model)
+    model = plain(model)
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            layer.bias.assign(random.normal(size=layer.units))
+    return model
+
+
+def unpacked(content):
+    """Every packed tensor back in the converter's 8 bits, by the layer's number of weights."""
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    found = {}
+    for tensor in model.subgraphs[0].tensors:
+        if tensor.type == flatbuffer_utils.schema_fb.TensorType.INT4:
+            data = np.asarray(model.buffers[tensor.buffer].data, np.uint8)
+            halves = np.stack([data & 15, data >> 4], 1).ravel()[: np.prod(tensor.shape)].astype(int)
+            found[tuple(tensor.shape)] = np.where(halves > LARGEST, halves - 16, halves)
+    return found
+
+
+def test_only_hidden_weights_take_4_bits_and_each_keeps_its_value(model, sample_pixels):
+    packed = unpacked(convert(model, "int8", sample_pixels))
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    assert list(packed) == [(7, 13), (13, 25)]
+    for layer in dense[:2]:
+        kernel = layer.kernel.numpy().T
+        step = np.abs(kernel).max() / LARGEST
+        np.testing.assert_array_equal(packed[kernel.shape].reshape(kernel.shape), np.round(kernel / step))
+
+
+def test_a_packed_model_reads_as_the_network_it_was_made_from(model, sample_pixels):
+    content = convert(model, "int8", sample_pixels)
+    read = Classifier(parse_bundle("packed", content), find_engine()).classify(sample_pixels)
+    logits = np.asarray(model(sample_pixels))
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(read, expected, atol=0.03)
+
+
+def test_weights_between_the_levels_stay_as_they_are(sample_pixels):
+    model = build(Config(hidden=(13, 7), epochs=1, dropout=0.0, patience=1, crop=4, pool=4))
+    assert not unpacked(convert(model, "int8", sample_pixels))
+
+
+def test_packing_twice_changes_nothing(model, sample_pixels):
+    content = convert(model, "int8", sample_pixels)
+    assert unpacked(pack(content)).keys() == unpacked(content).keys()
+
+
+@pytest.mark.parametrize(("values", "expected"), [([1, -1], [0xF1]), ([7, -8, -7], [0x87, 0x79])])
+def test_pairs_of_weights_share_a_byte(values, expected):
+    packed = pair(np.array(values, np.int8))
+    assert [byte & 0xFF for byte in packed][: len(values) // 2] == expected[: len(values) // 2]
+    assert packed[-1] & 15 == values[-1 - (len(values) + 1) % 2] & 15
+
+
+def test_stretch_reaches_the_largest_8_bit_weight():
+    assert round(LARGEST * STRETCH) == 127

@@ -1,0 +1,54 @@
+"""The network reduced to what a device computes: cropping, pooling and three Dense layers."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from digit_infer.errors import ModelError
+
+Dense = tuple[NDArray[np.float32], NDArray[np.float32]]  # kernel (in, out), bias (out)
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The network as it is computed on a device: pixels cut off each side, side of the pooling, Dense layers."""
+
+    crop: int
+    pool: int
+    layers: list[Dense]
+
+
+def fold(model: keras.Sequential, temperature: float = 1.0) -> Folded:
+    """Reduce the network to crop, pooling and Dense layers, with division by 255, batch norm and temperature in those.
+
+    What is folded is linear, so nothing changes but rounding. Raises ModelError for a layer it does not know.
+    """
+    crop, pool, scale = 0, 1, 1.0
+    dense: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    for layer in model.layers:
+        match layer:
+            case keras.layers.Rescaling():
+                scale = layer.scale
+            case keras.layers.Cropping2D():
+                crop = layer.cropping[0][0]
+            case keras.layers.AveragePooling2D():
+                pool = layer.pool_size[0]
+            case keras.layers.Dense():
+                kernel, *biases = (weight.astype(np.float64) for weight in layer.get_weights())
+                dense.append((kernel if dense else kernel * scale, biases[0] if biases else np.zeros(layer.units)))
+            case keras.layers.BatchNormalization():
+                gamma, beta, mean, variance = (weight.astype(np.float64) for weight in layer.get_weights())
+                gain = gamma / np.sqrt(variance + layer.epsilon)
+                kernel, bias = dense[-1]
+                dense[-1] = kernel * gain, (bias - mean) * gain + beta
+            case keras.layers.ReLU() | keras.layers.Dropout() | keras.layers.Flatten() | keras.layers.Reshape():
+                pass
+            case _:
+                raise ModelError(
+                    f"layer {layer.name} is not one that digit-train makes; digit-export cannot convert it"
+                )
+    kernel, bias = dense[-1]
+    dense[-1] = kernel / temperature, bias / temperature
+    return Folded(crop, pool, [(kernel.astype(np.float32), bias.astype(np.float32)) for kernel, bias in dense])

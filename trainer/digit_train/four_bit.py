@@ -1,0 +1,69 @@
+"""Quantization-aware training: hidden layers whose weights are integers of 4 bits when they are used."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from digit_train.fold import fold
+
+BITS = 4
+
+
+class RoundedDense(keras.layers.Dense):  # type: ignore[misc]
+    """A Dense layer that computes with its weights rounded to 15 levels, evenly spaced from -limit to limit.
+
+    Gradients pass the rounding as if it were not there; the limit is learnt from the weights beyond it. Jacob et al.
+    2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference"; Jain et al.
+    2020, "Trained Quantization Thresholds".
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        super().build(input_shape)
+        self.limit = self.add_weight(shape=(), name="limit", initializer="ones")
+
+    def rounded(self) -> tf.Tensor:
+        """The kernel as it is used: (in, out), float32."""
+        return on_levels(tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.limit))
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return inputs @ self.rounded() + self.bias
+
+
+def on_levels(kernel: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
+    """Each weight at the nearest of the 15 levels."""
+    return tf.quantization.fake_quant_with_min_max_vars(kernel, -limit, limit, BITS, narrow_range=True)
+
+
+def start_from(model: keras.Sequential, trained: keras.Sequential) -> None:
+    """Give a network of rounded layers the weights of one in floating point. Raises ValueError where shapes differ."""
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    folded = fold(trained).layers
+    folded[0] = folded[0][0] * 255, folded[0][1]  # the division stays a layer in training
+    for layer, (kernel, bias) in zip(dense, folded, strict=True):
+        layer.set_weights([kernel, bias, *layer.get_weights()[2:]])
+
+
+def set_limits(model: keras.Sequential) -> None:
+    """Set each rounded layer's limit to where rounding errs least."""
+    for layer in model.layers:
+        if isinstance(layer, RoundedDense):
+            kernel = layer.kernel.numpy()
+            limits = np.abs(kernel).max() * np.linspace(0.1, 1, 37, dtype=np.float32)
+            errors = [float(tf.reduce_sum((on_levels(kernel, limit) - kernel) ** 2)) for limit in limits]
+            layer.limit.assign(limits[np.argmin(errors)])
+
+
+def plain(model: keras.Sequential) -> keras.Sequential:
+    """The same network of ordinary Dense layers, which hold the rounded weights."""
+
+    def convert(layer: keras.Layer) -> keras.Layer:
+        kind = keras.layers.Dense if isinstance(layer, RoundedDense) else type(layer)
+        return kind.from_config(layer.get_config())
+
+    result = keras.models.clone_model(model, clone_function=convert)
+    for layer, rounded in zip(result.layers, model.layers, strict=True):
+        if isinstance(rounded, RoundedDense):
+            layer.set_weights([rounded.rounded().numpy(), rounded.bias.numpy()])
+        else:
+            layer.set_weights(rounded.get_weights())
+    return result
