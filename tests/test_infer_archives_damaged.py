@@ -1,6 +1,7 @@
 """Of a damaged archive what is whole is read, a row tells of the damage, and nothing else ever happens."""
 
 import gzip
+import os
 import zipfile
 
 import numpy as np
@@ -103,7 +104,17 @@ def test_what_is_named_like_an_archive_and_is_none_gets_one_row(content, name, t
         assert (path, reason[:17]) == ("", "damaged archive: ")
 
 
-@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.npy", "a.npz", "a-idx3-ubyte"])
+NAMES = ["a.zip", "a.tar", "a.npy", "a.npz", "a-idx3-ubyte"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_named_pipe_is_refused_instead_of_waited_for(name, tmp_path, time_limit):
+    os.mkfifo(tmp_path / name)
+    with time_limit(3):
+        assert found_in(tmp_path / name) == [("", "damaged archive: not a regular file")]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_archive_that_is_not_there_any_more_gets_its_row(name, kinds, tmp_path):
     (tmp_path / name).write_bytes(kinds[name])
     found = find_images([str(tmp_path / name)])

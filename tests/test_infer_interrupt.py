@@ -149,3 +149,14 @@ def test_a_full_disk_behind_stdout_is_one_line(copies, samples, run_cli):
     with open("/dev/full", "wb") as full:
         done = run_cli(*[str(samples / "digits" / "0")] * copies, "--quiet", stdout=full)
     assert (done.returncode, done.stderr) == (1, b"Error: cannot write to stdout: no space left on device\n")
+
+
+def test_a_closed_stdout_is_one_line(samples, run_cli):
+    done = run_cli(str(samples / "digits" / "0"), "--quiet", preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr) == (1, b"Error: cannot write to stdout: bad file descriptor\n")
+
+
+def test_with_all_streams_closed_the_file_is_written_all_the_same(samples, out, run_cli):
+    done = run_cli(str(samples / "digits" / "0"), "-o", str(out / "rows.csv"), preexec_fn=lambda: os.closerange(0, 3))
+    assert done.returncode == 0
+    assert (out / "rows.csv").read_text().count(",ok,0,") == 10

@@ -8,6 +8,7 @@ import io
 import lzma
 import math
 import os
+import stat
 import struct
 import tarfile
 import zipfile
@@ -45,6 +46,8 @@ def read_archive(path: str, on_skip: OnSkip) -> Iterator[Block]:
     """What an archive or array file holds, as `path/member` or `path[number]`; where it is damaged, a row says so."""
     name = path.lower()
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError("not a regular file")  # a pipe would be waited for
         if name.endswith(".zip"):
             yield from read_zip(path, on_skip)
         elif name.endswith(".npz"):
