@@ -5,6 +5,7 @@ import os
 import random
 import resource
 import signal
+import subprocess
 import time
 
 import pytest
@@ -93,6 +94,24 @@ def test_a_signal_ends_the_run_with_whole_rows_and_a_word_on_how_to_go_on(
     assert done.returncode == 3, done.stderr
     assert path.read_bytes() == whole.read_bytes()
     assert json.loads(path.with_name(f"{path.name}.run.json").read_text())["status"] == "complete"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_ends_a_run_that_waits_for_the_next_line_of_a_list(number, sample_files, start_cli, run_cli, out):
+    process = start_cli("-", "-o", str(out / "rows.csv"), *EFFORT, stdin=subprocess.PIPE)
+    listed = b"".join(os.fsencode(path) + b"\n" for path in sample_files[:30])
+    process.stdin.write(listed)
+    process.stdin.flush()
+    until = time.monotonic() + 30
+    while time.monotonic() < until and not (out / "rows.csv.partial").exists():
+        time.sleep(0.01)
+    time.sleep(1)  # now it has read what there is
+    process.send_signal(number)
+    process.wait(timeout=10)
+    stderr = process.communicate()[1].decode()
+    assert (process.returncode, stderr.splitlines()[-1]) == (130, "interrupted: --resume goes on")
+    assert run_cli("-", "-o", str(out / "rows.csv"), "--resume", input=listed).returncode == 0
+    assert (out / "rows.csv").read_text().count(",ok,") == 30
 
 
 def test_a_run_may_be_interrupted_many_times(started, start_cli, images, whole, run_cli):

@@ -112,22 +112,39 @@ def read_all(batch: Batch) -> Read:
     return Read(*normalise_all(pictures(), len(batch)), others)
 
 
+class StopTaking(Exception):
+    """No more inputs are wanted."""
+
+
 def run(found: Stream, reader: Reader, workers: int, batch_size: int, write: Callable[[Answer], object]) -> bool:
     """Run the whole way over all inputs: every input gets exactly one row, in order, handed to `write` by the batch.
 
     SIGINT and SIGTERM end it after the batches in flight; returns whether that happened.
     """
-    stopped = False
+    stopped = taking = False
 
     def stop(*_: object) -> None:
         nonlocal stopped
         stopped = True
+        if taking:  # perhaps from a pipe that has nothing to say for hours
+            raise StopTaking
+
+    def take(count: int) -> Batch:
+        nonlocal taking
+        try:
+            try:
+                taking = True
+                return found.take(0 if stopped else count)
+            finally:
+                taking = False
+        except StopTaking:
+            return Batch([])
 
     gc.freeze()  # or the collector would write to what the workers share with this process, and part it
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         pool = Pool(reader, reader.give_up, workers, batch_size)
-        for answer in pool.map(lambda count: found.take(0 if stopped else count)):
+        for answer in pool.map(take):
             write(answer)
     finally:
         for number, handler in before.items():
