@@ -31,7 +31,7 @@ def main(name: str, seed: int, runs: Path) -> None:
     if name in FOUR_BIT:
         wider = runs / f"{name}-{seed}-float"
         train(wider, *options)
-        options += ["--four-bit", "--init", f"{wider}/model.keras"]
+        options += ["--four-bit", "--init", f"{wider}/model.keras", "--learning-rate", "5e-4"]
     train(student, *options)
     start("digit_export", f"{student}/model.keras", "-o", f"{student}/{name}.tflite", "--force")
 

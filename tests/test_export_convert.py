@@ -7,13 +7,14 @@ import keras
 import numpy as np
 import pytest
 
-from digit_export.convert import convert, equalize, fold
+from digit_export.convert import convert
 from digit_export.settings import QUANTIZATIONS
 from digit_infer.bundle import parse_bundle
 from digit_infer.classifier import Classifier
 from digit_infer.engine import find_engine
 from digit_infer.errors import ModelError
 from digit_train.config import PRESETS
+from digit_train.fold import equalize, fold
 from digit_train.model import build
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from digit_export.pack import LEVELS, pack
 from digit_export.settings import Quantization
 from digit_infer.quiet import native_stderr_silenced
-from digit_train.fold import Dense, Folded, fold
+from digit_train.fold import Folded, equalize, fold
 
 
 def convert(
@@ -72,21 +72,3 @@ def make_graph(network: Folded, dtype: tf.DType) -> Any:
         return tf.nn.softmax(values @ kernel + bias, name="probabilities")
 
     return probabilities
-
-
-def equalize(layers: list[Dense], rounds: int = 20) -> list[Dense]:
-    """Scale hidden units so that the weights into and out of each span the same range; the network stays the same.
-
-    One scale per layer's weights then wastes fewer of its 8 bits: a third of the rounding error on `base`. Cross-layer
-    equalization, Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction".
-    """
-    layers = list(layers)
-    for _ in range(rounds):
-        for i in range(len(layers) - 1):
-            (before, bias), (after, next_bias) = layers[i], layers[i + 1]
-            incoming, outgoing = np.abs(before).max(0), np.abs(after).max(1)
-            dead = (incoming == 0) | (outgoing == 0)
-            scale = np.where(dead, 1, np.sqrt(incoming / np.where(dead, 1, outgoing))).astype(np.float32)
-            layers[i] = before / scale, bias / scale
-            layers[i + 1] = after * scale[:, None], next_bias
-    return layers

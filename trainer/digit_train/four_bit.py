@@ -4,17 +4,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from digit_train.fold import fold
+from digit_train.fold import equalize, fold
 
-BITS = 4
+LARGEST = 7.0  # of the integers that weights are rounded to
 
 
 class RoundedDense(keras.layers.Dense):  # type: ignore[misc]
     """A Dense layer that computes with its weights rounded to 15 levels, evenly spaced from -limit to limit.
 
-    Gradients pass the rounding as if it were not there; the limit is learnt from the weights beyond it. Jacob et al.
-    2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference"; Jain et al.
-    2020, "Trained Quantization Thresholds".
+    Gradients pass the rounding as if it were not there, and the limit is learnt with the weights. Esser et al. 2020,
+    "Learned Step Size Quantization".
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -31,14 +30,16 @@ class RoundedDense(keras.layers.Dense):  # type: ignore[misc]
 
 def on_levels(kernel: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
     """Each weight at the nearest of the 15 levels."""
-    return tf.quantization.fake_quant_with_min_max_vars(kernel, -limit, limit, BITS, narrow_range=True)
+    step = limit / LARGEST
+    scaled = tf.clip_by_value(kernel / step, -LARGEST, LARGEST)
+    return (tf.round(scaled) + (scaled - tf.stop_gradient(scaled))) * step  # the difference is 0, but for gradients
 
 
 def start_from(model: keras.Sequential, trained: keras.Sequential) -> None:
     """Give a network of rounded layers the weights of one in floating point. Raises ValueError where shapes differ."""
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    folded = fold(trained).layers
-    folded[0] = folded[0][0] * 255, folded[0][1]  # the division stays a layer in training
+    (kernel, bias), *others = fold(trained).layers
+    folded = equalize([(kernel * 255, bias), *others])  # the division stays a layer in training
     for layer, (kernel, bias) in zip(dense, folded, strict=True):
         layer.set_weights([kernel, bias, *layer.get_weights()[2:]])
 
