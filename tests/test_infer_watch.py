@@ -104,6 +104,15 @@ def environment(request, with_site):
     return {}
 
 
+def test_the_word_that_somebody_opens_a_leased_picture_does_not_end_it(inbox, sample_files):
+    inbox.started()
+    inbox.rename_in(sample_files[0], "a.png")
+    inbox.await_rows("a.png")
+    inbox.process.send_signal(signal.SIGIO)
+    inbox.rename_in(sample_files[1], "b.png")
+    inbox.await_rows("a.png", "b.png")
+
+
 def test_what_comes_has_the_rows_of_a_batch_run_whichever_way_it_comes(inbox, samples, environment, run_cli):
     shutil.copytree(samples / "digits/0", inbox.folder / "before")
     said = inbox.started(env=environment)
