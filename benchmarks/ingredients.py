@@ -1,4 +1,4 @@
-"""What each ingredient of the release recipe is worth: python benchmarks/ingredients.py TEACHER.keras... [--epochs N].
+"""What each ingredient of the release recipe is worth: python benchmarks/ingredients.py [--epochs N] [TEACHER...].
 
 Trains `small` with one ingredient changed at a time and prints accuracy and loss on the validation slice.
 """
@@ -15,7 +15,7 @@ from digit_train.train import Run, train
 
 
 @click.command()
-@click.argument("teachers", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("teachers", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--lessons", type=click.Path(path_type=Path), default="runs/lessons", show_default=True)
 @click.option("--epochs", default=100, show_default=True)
 @click.option("--seeds", default=1, show_default=True)
@@ -24,27 +24,32 @@ def main(teachers: tuple[Path, ...], lessons: Path, epochs: int, seeds: int, onl
     recipe = replace(RELEASE["small"], epochs=epochs)
     rows = {
         "the recipe": recipe,
-        "no teacher": replace(recipe, distillation=0.0),
-        "teacher's answers alone": replace(recipe, distillation=1.0),
-        "temperature 3": replace(recipe, temperature=3.0),
         "strong distortion": replace(recipe, distortion=Distortion()),
         "strong distortion, settling": replace(recipe, distortion=Distortion(), settling=epochs // 3),
-        "no distortion": replace(recipe, augment=False, lessons=1),
+        "no distortion": replace(recipe, augment=False),
         "weights not averaged": replace(recipe, averaging=0.0),
         "float32 throughout": replace(recipe, precision="float32"),
-        "batches of 128": replace(recipe, batch_size=128),
+        "batches of 512": replace(recipe, batch_size=512),
         "dropout 0.1": replace(recipe, dropout=0.1),
         "no drawn styles": replace(recipe, styles=0),
         "drawn outliers": replace(recipe, outliers=40000),
     }
+    taught = {
+        "30 lessons without teacher": replace(recipe, distillation=0.0),
+        "30 lessons": recipe,
+        "a lesson for each epoch": replace(recipe, lessons=epochs),
+        "teachers' answers alone": replace(recipe, distillation=1.0),
+        "temperature 3": replace(recipe, temperature=3.0),
+    }
     digits = load("mnist")
     print("| recipe | accuracy on the slice | loss |\n| --- | ---: | ---: |")
-    for name, config in rows.items():
+    for name, config in (rows | (taught if teachers else {})).items():
         if only and name not in only:
             continue
         for seed in range(seeds):
             with tempfile.TemporaryDirectory() as folder:
-                run = Run(replace(config, seed=seed), digits, Path(folder), None, teachers, lessons)
+                from_lessons = (teachers, lessons) if name in taught else ()
+                run = Run(replace(config, seed=seed), digits, Path(folder), None, *from_lessons)
                 best = train(run, lambda run, epoch: None).best
             print(f"| {name} | {best.val_accuracy:.2%} | {best.val_loss:.4f} |", flush=True)
 

@@ -7,20 +7,16 @@ from digit_export.settings import MAX_LOST
 from digit_infer.bundle import Bundle, read_bundle
 from digit_infer.settings import SHIPPED
 
-NOTES = dict.fromkeys(  # by the weights
-    (
-        "4326fcc96f8f1932e521a5c81fcc654c6f527ed0097fef667a8a8f372ddd7ec0",
-        "aaf1a0420b31780d869311ffc18e0f5169ee98612859280f26ea4b6870eb1b33",
-    ),
-    "- Made while the recipe took shape: the command trains such a network anew, though not to the same bytes.\n",
-)
+NOTES = {  # by the weights
+    "4326fcc96f8f1932e521a5c81fcc654c6f527ed0097fef667a8a8f372ddd7ec0": "- Made while the recipe took shape: the "
+    "command trains such a network anew, though not to the same bytes.\n",
+}
 
 
 def main() -> None:
     folder = Path(str(resources.files("digit_infer"))) / "models"
     for bundle in map(read_bundle, SHIPPED):
-        if "calibration_error" in bundle.contract:  # nano's card is of the time before
-            (folder / f"{bundle.name}.md").write_text(card(bundle))
+        (folder / f"{bundle.name}.md").write_text(card(bundle))
 
 
 def card(bundle: Bundle) -> str:
@@ -33,17 +29,18 @@ def card(bundle: Bundle) -> str:
     front += f"{config['pool']} x {config['pool']} average pooling, " if config["pool"] > 1 else ""
     remarks = "" if config["outliers"] else "\n  It answers with a digit whatever it is shown."
     error = contract["calibration_error"]
-    digests = [f"weights with SHA-256 `{digest}`" for digest in training["teachers_sha256"]]
+    digests = [f"weights with SHA-256 `{digest}`" for digest in training["teachers_sha256"] or ()]
     teachers = ", ".join(digests) or "none"
+    bits = ", hidden weights in 4 bits" if config.get("four_bit") else ""  # base was trained before there were any
     return f"""# {name}
 
 - File: `{name}.tflite`, {len(bundle.content):,} bytes, of which {contract["flatbuffer"]["bytes"]:,} are the network.
 - SHA-256: `{bundle.sha256}`
-- Network: {front}{"-".join(map(str, training["widths"]))} in Dense layers with batch norm and ReLU,
+- Network: {front}{"-".join(map(str, training["widths"]))} in Dense layers with ReLU{bits},
   {training["parameters"]:,} parameters in training.
 - Trained by `python benchmarks/release.py {name} --seed {config["seed"]}`
-  in {training["seconds"] / 60:.0f} minutes on two CPU cores, the teacher apart. Accuracy on the held-back pictures:
-  {training["validation_accuracy"]:.2%}.
+  in {training["seconds"] / 60:.0f} minutes on two CPU cores, what it started or learnt from apart. Accuracy on the
+  held-back pictures: {training["validation_accuracy"]:.2%}.
 - Teacher: {teachers}.
 - Data: MNIST with {config["validation"]:,} training pictures held back; SHA-256 over its four arrays
   `{training["data_sha256"]}`.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     type=click.Choice(list(RECIPES)),
     default="quick",
     show_default=True,
-    help="Minutes, or hours as for the models that ship, which learnt from teachers.",
+    help="Minutes, or up to an hour as for the models that ship.",
 )
 @click.option("--data", default="mnist", show_default=True, help="mnist, a folder with sub-folders 0 to 9, or an .npz.")
 @click.option("--epochs", type=click.IntRange(1), help="At most.  [default: the preset's]")

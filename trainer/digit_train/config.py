@@ -71,7 +71,7 @@ PRESETS = {
     # too large for the devices this is for, and digit-export does not take it: others learn from it
     "teacher": Config(
         hidden=(128,),
-        conv=((24,), (48, 64), (128,)),
+        conv=((16, 32), (64, 64), (128,)),
         dropout=0.3,
         epochs=25,
         patience=25,
@@ -80,18 +80,14 @@ PRESETS = {
     ),
 }
 
-# how the shipped models are made: long, from a teacher's lessons, keeping the last weights
-LONG: dict[str, Any] = {
-    "epochs": 300,
-    "patience": 0,
-    "dropout": 0.0,
-    "styles": 3000,
-    "precision": "mixed_bfloat16",
-}
+# how the shipped models are made: long, keeping the last weights
+LONG: dict[str, Any] = {"patience": 0, "dropout": 0.0, "styles": 3000, "precision": "mixed_bfloat16"}
 RELEASE = {
-    "nano": replace(PRESETS["nano"], crop=2, hidden=(172, 72), **LONG),  # and then once more in 4 bits
-    "small": replace(PRESETS["small"], **LONG),
-    "base": replace(PRESETS["base"], hidden=(1120, 512), batch_size=512, outliers=40000, settling=60, **LONG),
-    "teacher": replace(PRESETS["teacher"], epochs=30, patience=0, settling=8),
+    "nano": replace(PRESETS["nano"], crop=2, hidden=(172, 72), epochs=400, **LONG),  # and then once more in 4 bits
+    "small": replace(PRESETS["small"], epochs=400, **LONG),
+    "base": replace(  # from a teacher's lessons
+        PRESETS["base"], hidden=(1120, 512), epochs=300, batch_size=512, outliers=40000, settling=60, **LONG
+    ),
+    "teacher": replace(PRESETS["teacher"], epochs=35, patience=0, settling=10),
 }
 RECIPES = {"quick": PRESETS, "release": RELEASE}
