@@ -6,12 +6,12 @@ import pytest
 from tensorflow.lite.tools import flatbuffer_utils
 
 from digit_export.convert import convert
-from digit_export.pack import LARGEST, STRETCH, pack, pair
+from digit_export.pack import STRETCH, pack, pair
 from digit_infer.bundle import parse_bundle
 from digit_infer.classifier import Classifier
 from digit_infer.engine import find_engine
 from digit_train.config import Config
-from digit_train.four_bit import plain, set_limits
+from digit_train.four_bit import LARGEST, plain, set_limits
 from digit_train.model import build
 
 

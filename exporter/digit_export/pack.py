@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
-LARGEST = 7  # of the integers that a symmetric 4-bit weight can be
+from digit_train.four_bit import LARGEST
+
 LEVELS = 2 * LARGEST + 1
 STRETCH = 127 / LARGEST  # from those integers to the converter's 8-bit ones
 VERSION = 10  # of FULLY_CONNECTED, the first with 4-bit weights; tflite-runtime 2.14 knows it

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from digit_train.fold import equalize, fold
 
-LARGEST = 7.0  # of the integers that weights are rounded to
+LARGEST = 7  # of the integers that weights are rounded to
 
 
 class RoundedDense(keras.layers.Dense):  # type: ignore[misc]
