@@ -1,6 +1,7 @@
 """Time digit-infer beside the usual ways to read a folder: python benchmarks/throughput.py [--help].
 
-All sides of a folder are measured in turn, in the same run, as whole processes; the best of some rounds counts.
+All sides of a folder are measured in turn, in the same run, as whole processes; the best of some rounds counts. Measure
+what `pip install .` installed: commands of an editable install start later.
 """
 
 import json
