@@ -80,16 +80,13 @@ def run(folder: Path, *options: str, rows: int = GOOD + 1, **how: Any) -> str:
 
     rows: how many there must be where the run comes to its end. Raises Crash.
     """
-    return outcome(start(folder, *options, **how), folder.with_suffix(".csv"), rows)
-
-
-def outcome(process: subprocess.Popen[str], out: Path, rows: int = GOOD + 1) -> str:
+    process = start(folder, *options, **how)
     lines = process.communicate()[1].splitlines()
     if process.returncode < 0 or any(line.startswith("Traceback") for line in lines):
         raise Crash(f"ended with {process.returncode}: {''.join(lines[-1:])}")
     said = [f"exit {process.returncode}"]
     if process.returncode in DONE:
-        with out.open(newline="") as file:
+        with folder.with_suffix(".csv").open(newline="") as file:
             found = list(csv.DictReader(file))
         if len(found) != rows or len({row["path"] for row in found}) != rows:
             raise Crash(f"{len(found)} rows for {rows} inputs")
