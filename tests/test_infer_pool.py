@@ -67,6 +67,12 @@ def test_a_slow_first_item_holds_up_no_more_than_its_place(tmp_path):
     assert answers(work_on, range(30), batch_size=1) == list(range(30))
 
 
+def test_items_and_answers_larger_than_a_pipe_get_past_each_other(time_limit):
+    items = [bytes([item]) * 2**20 for item in range(24)]
+    with time_limit(20):
+        assert answers(lambda item: item, items) == items
+
+
 def test_no_batch_is_larger_than_asked_for():
     def work(batch):
         return [len(batch)] * len(batch)

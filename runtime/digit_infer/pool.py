@@ -129,12 +129,17 @@ class Pool(Generic[Items, Answer]):
         return worker
 
     def wait_for_answers(self) -> None:
-        busy = {worker.process.receives: worker for worker in self.workers if worker.tasks}
+        busy = [worker for worker in self.workers if worker.tasks]
         waiting = select.poll()
-        for pipe in busy:
-            waiting.register(pipe, select.POLLIN)
-        for pipe, _ in waiting.poll():
-            worker = busy[pipe]
+        for worker in busy:
+            waiting.register(worker.process.receives, select.POLLIN)
+            if worker.process.unsent:
+                waiting.register(worker.process.sends, select.POLLOUT)
+        ready = {pipe for pipe, _ in waiting.poll()}
+        for worker in busy:
+            worker.process.push()
+            if worker.process.receives not in ready:
+                continue
             task, answer = worker.finish()
             if answer is None:
                 self.workers.remove(worker)
