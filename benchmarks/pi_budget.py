@@ -32,8 +32,8 @@ from digit_train.mnist import load_mnist
 
 TFLITE = "/opt/tflite"  # where a userland has tflite-runtime and a numpy that it can work with, beside litert
 EVERY = 0.02  # seconds
-# what it translates to, its heap, its program
-EMULATORS_OWN = re.compile(r"\S+ (rwxp( \S+){3} *\n|.*\[heap\]|.*/qemu-)")
+# its heap, and all that lies above the memory of the program that it runs: above all what it translates to
+EMULATORS_OWN = re.compile(r"7\w{11}-|.*\[heap\]")
 HEADER = """\
 | | | | rows beside | memory, MB | of it the | installed, | instructions, thousand | | | |
 | system | runtime | model | the PC's | | emulator's | MB | decode | normalise | network | all |
@@ -151,7 +151,7 @@ def held(session: int) -> tuple[int, int]:
     """PSS of all processes of a session in KiB, and of that what qemu holds for itself."""
     total = emulator = 0
     for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # processes end
+        with suppress(OSError, IndexError):  # processes end
             if int((folder / "stat").read_text().rpartition(")")[2].split()[3]) != session:
                 continue
             emulated = "qemu-" in os.readlink(folder / "exe")
