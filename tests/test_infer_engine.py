@@ -123,10 +123,11 @@ def test_a_failure_is_tried_again_so_that_a_repair_helps(install, probes, tmp_pa
     assert probes == ["fake_one", "fake_two", "fake_one"]
 
 
-def test_another_numpy_is_probed_anew(install, probes, monkeypatch):
+def test_another_numpy_is_probed_anew(install, probes, tmp_path, monkeypatch):
     install(one=WORKS)
     find_engine()
-    monkeypatch.setattr(numpy, "__version__", "99.0")
+    (tmp_path / "numpy.py").touch()
+    monkeypatch.setattr(numpy.__spec__, "origin", str(tmp_path / "numpy.py"))
     find_engine()
     assert probes == ["fake_one", "fake_one"]
 

@@ -41,7 +41,8 @@ def test_the_runtime_never_loads_what_is_heavy(arguments):
     assert done.stderr.splitlines()[-1] == "[]", done.stderr
 
 
-def test_help_loads_neither_numpy_nor_pillow():
-    code = "import sys, digit_infer.cli; print(sorted({'numpy', 'PIL'} & set(sys.modules)))"
+@pytest.mark.parametrize("module", ["cli", "engine"])
+def test_neither_numpy_nor_pillow_is_loaded_for_help_or_while_a_runtime_is_tried(module):
+    code = f"import sys, digit_infer.{module}; print(sorted({{'numpy', 'PIL'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

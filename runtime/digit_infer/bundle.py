@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from digit_infer import normalise
 from digit_infer.errors import ModelError
+from digit_infer.models import MODELS
 from digit_infer.settings import SHIPPED
 
-MODELS = Path(__file__).parent / "models"  # those that ship
 FORMAT = 1
 DIGITS = tuple("0123456789")
 IDENTIFIER = b"TFL3"  # at byte 4 of every TFLite flatbuffer

@@ -140,14 +140,21 @@ def main(
         diagnosis = examine(model, runtime)
         click.echo(str(diagnosis))
         ctx.exit(1 if diagnosis.fault else 0)
+    if model_info:
+        from digit_infer.bundle import read_bundle
+        from digit_infer.report import describe
+
+        click.echo(describe(read_bundle(model)))
+        return
+    from digit_infer.engine import find_engine
+
+    engine = find_engine(runtime)  # perhaps in a process that loads numpy; this one need not hold it at the same time
     from pathlib import Path
 
     from digit_infer.bundle import read_bundle
     from digit_infer.classifier import Classifier
     from digit_infer.classifier import selftest as run_selftest
-    from digit_infer.engine import find_engine
     from digit_infer.job import Job
-    from digit_infer.report import describe
 
     def path_of(given: str | None) -> Path | None:
         return None if given is None else Path(given)
@@ -157,12 +164,8 @@ def main(
             click.echo(line, err=True)
 
     bundle = read_bundle(model)
-    if model_info:
-        click.echo(describe(bundle))
-        return
     if not bundle.contract:
         note(f"warning: {model} carries no contract; assuming uint8 28 x 28, light on dark, and digits in order")
-    engine = find_engine(runtime)
     for line in engine.skipped:
         note(f"passed over {line}")
     if benchmark:

@@ -135,8 +135,8 @@ def describe_memory() -> str:
 
 def examine_runtimes(model: str, runtime: str | None, machine: Machine, lines: list[str]) -> Diagnosis:
     """Try each runtime with the smallest model that ships; then the model with the first that works."""
-    from digit_infer.bundle import MODELS  # load numpy
     from digit_infer.engine import CANDIDATES, try_out
+    from digit_infer.models import MODELS
 
     usable, faults = [], {}
     for candidate in CANDIDATES:

@@ -1,4 +1,4 @@
-"""Find a TFLite runtime that really works on this machine."""
+"""Find a TFLite runtime that really works on this machine, before numpy and all else is loaded."""
 
 import importlib
 import os
@@ -10,10 +10,8 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from digit_infer.bundle import MODELS
 from digit_infer.errors import EngineError
+from digit_infer.models import MODELS
 from digit_infer.settings import RUNTIMES
 
 
@@ -98,9 +96,8 @@ def probe(candidate: Candidate) -> str:
 
     A success is remembered beside the user's caches, so that a second start costs nothing.
     """
-    spec = util.find_spec(candidate.module.split(".")[0])
-    installed = os.stat(spec.origin).st_mtime_ns if spec and spec.origin else 0
-    identity = f"{candidate.name}-{installed}-numpy{np.__version__}-py{sys.hexversion:x}"
+    runtime, numpy = installed(candidate.module.split(".")[0]), installed("numpy")
+    identity = f"{candidate.name}-{runtime}-numpy-{numpy}-py{sys.hexversion:x}"
     with suppress(OSError, RuntimeError):  # no home, or one that may not be searched
         if (cache_folder() / identity).exists():
             return ""
@@ -110,6 +107,12 @@ def probe(candidate: Candidate) -> str:
         cache_folder().mkdir(parents=True, exist_ok=True)
         (cache_folder() / identity).touch()
     return ""
+
+
+def installed(module: str) -> int:
+    """When it was, in ns."""
+    spec = util.find_spec(module)
+    return os.stat(spec.origin).st_mtime_ns if spec and spec.origin else 0
 
 
 def try_out(module: str, model: Path) -> str:
@@ -134,6 +137,8 @@ def try_out(module: str, model: Path) -> str:
 def explain(stderr: str) -> str:
     """One line for a failed probe."""
     if "_ARRAY_API" in stderr or "NumPy 1.x" in stderr:
+        import numpy as np  # as above
+
         return f"built for numpy 1, found numpy {np.__version__}: pip install 'numpy<2'"
     if operator := re.search(r"opcode '(\w+)' version '(\d+)'", stderr):
         return f"has no {operator[1]} version {operator[2]}, which the model needs"
