@@ -47,7 +47,7 @@ def fold(model: keras.Sequential, temperature: float = 1.0) -> Folded:
                 pass
             case _:
                 raise ModelError(
-                    f"layer {layer.name} is not one that digit-train makes; digit-export cannot convert it"
+                    f"layer {layer.name} is none of a network of Dense layers: digit-export takes only those"
                 )
     kernel, bias = dense[-1]
     dense[-1] = kernel / temperature, bias / temperature
