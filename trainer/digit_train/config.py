@@ -38,6 +38,8 @@ class Config:
     conv: tuple[tuple[int, ...], ...] = ()  # a teacher's: filters of 3 x 3 convolutions in groups, each max-pooled
     crop: int = 0  # pixels cut off each side in front of the first Dense layer
     pool: int = 1  # side of the average pooling after that, 1 for none
+    kernels: tuple[tuple[int, int], ...] = ()  # side and stride of each hidden layer's, where it is a convolution
+    shared: bool = False  # hidden layers are convolutions: units at all places have the same weights
     batch_size: int = 256
     learning_rate: float = 2e-3  # falls to 0 along a cosine
     weight_decay: float = 0.01
@@ -67,7 +69,7 @@ class Config:
 PRESETS = {
     "nano": Config(hidden=(64, 48), pool=2, dropout=0.0, epochs=60, patience=20, distortion=MILD),
     "small": Config(hidden=(128, 64), dropout=0.0, epochs=60, patience=20, distortion=MILD),
-    "base": Config(hidden=(1000, 500), dropout=0.2, epochs=60, patience=20),
+    "base": Config(hidden=(1008, 576), kernels=((11, 3), (4, 2)), dropout=0.2, epochs=60, patience=20),
     # too large for the devices this is for, and digit-export does not take it: others learn from it
     "teacher": Config(
         hidden=(128,),
@@ -86,7 +88,14 @@ RELEASE = {
     "nano": replace(PRESETS["nano"], crop=2, hidden=(172, 72), epochs=400, **LONG),  # and then once more in 4 bits
     "small": replace(PRESETS["small"], epochs=400, **LONG),
     "base": replace(  # from a teacher's lessons
-        PRESETS["base"], hidden=(1120, 512), epochs=300, batch_size=512, outliers=40000, settling=60, **LONG
+        PRESETS["base"],
+        hidden=(1120, 512),
+        kernels=(),
+        epochs=300,
+        batch_size=512,
+        outliers=40000,
+        settling=60,
+        **LONG,
     ),
     "teacher": replace(PRESETS["teacher"], epochs=35, patience=0, settling=10),
 }

@@ -23,6 +23,7 @@ from digit_train.data import Digits, split
 from digit_train.four_bit import plain, set_limits, start_from
 from digit_train.lessons import Lessons
 from digit_train.model import build, load_model
+from digit_train.shared import unshared
 
 CHECKPOINT = "checkpoint.npz"
 
@@ -236,7 +237,7 @@ def load_weights(model: keras.Sequential, path: Path, config: Config) -> None:
         if config.four_bit:
             start_from(model, trained)
         else:
-            model.set_weights(trained.get_weights())
+            model.set_weights(trained.get_weights() if config.shared else unshared(trained))
     except ValueError as error:
         raise DataError(f"--init {path}: not a model of this preset ({str(error).splitlines()[0]})") from error
 
