@@ -91,5 +91,5 @@ def test_int8_is_integer_from_end_to_end(model, sample_pixels):
 
 def test_a_layer_that_cannot_be_folded_is_refused():
     model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.LayerNormalization()])
-    with pytest.raises(ModelError, match="is none of a network of Dense layers"):
+    with pytest.raises(ModelError, match="only networks of Dense layers"):
         fold(model)

@@ -47,7 +47,7 @@ def fold(model: keras.Sequential, temperature: float = 1.0) -> Folded:
                 pass
             case _:
                 raise ModelError(
-                    f"layer {layer.name} is none of a network of Dense layers: digit-export takes only those"
+                    f"layer {layer.name}: only networks of Dense layers are exported or fitted into 4 bits"
                 )
     kernel, bias = dense[-1]
     dense[-1] = kernel / temperature, bias / temperature
