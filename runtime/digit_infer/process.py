@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from digit_infer.errors import DigitError
 
 SIZE = struct.Struct("!Q")  # of a message, in front of it
-PIPE = 2**20  # bytes that wait for a process, so that it does not: 512 pictures of 28 x 28 and more
+PIPE = 2**20  # bytes that a pipe holds: the next batch, 512 pictures of 28 x 28 and more, is there when one is done
 Work = Callable[[Any], Any]
 
 
