@@ -118,6 +118,8 @@ def main(
         if (folder / "model.keras").exists():
             raise OutputError(f"{folder} holds a finished run: name another --out, or --force starts over")
     config = replace(RECIPES[recipe][preset], **{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+    if config.shared and config.four_bit:
+        raise click.UsageError("--shared and --four-bit: one after the other, the second with --init")
     if config.shared and not config.kernels:
         raise click.UsageError("--shared: only --preset base, --recipe quick has convolutions to start as")
     run = Run(config, load(data), folder, init, teachers, lessons_folder)
