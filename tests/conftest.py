@@ -131,6 +131,14 @@ def tiny(samples, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def digits(tiny):
+    """The same, as the trainer takes it."""
+    from digit_train.data import load  # TensorFlow, which the runtime's tests do without
+
+    return load(str(tiny))
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A home folder of its own, so that no earlier probe is remembered."""

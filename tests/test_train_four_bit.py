@@ -9,18 +9,12 @@ import tensorflow as tf
 
 from digit_infer.errors import DataError
 from digit_train.config import PRESETS
-from digit_train.data import load
 from digit_train.four_bit import RoundedDense, plain, set_limits, start_from
 from digit_train.model import build
 from digit_train.train import Run, train
 
 FLOAT = replace(PRESETS["nano"], epochs=4, batch_size=50, learning_rate=0.01)
 CONFIG = replace(FLOAT, four_bit=True)
-
-
-@pytest.fixture(scope="module")
-def digits(tiny):
-    return load(str(tiny))
 
 
 @pytest.fixture(scope="module")

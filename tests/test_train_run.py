@@ -8,16 +8,10 @@ import pytest
 from digit_infer.errors import DataError, ModelError
 from digit_train.batches import Drawn, collect
 from digit_train.config import MILD, PRESETS, Distortion
-from digit_train.data import load
 from digit_train.model import weights_digest
 from digit_train.train import CHECKPOINT, Run, train
 
 CONFIG = replace(PRESETS["nano"], epochs=4, batch_size=50, dropout=0.3, learning_rate=0.01)
-
-
-@pytest.fixture(scope="module")
-def digits(tiny):
-    return load(str(tiny))
 
 
 def finish(run):

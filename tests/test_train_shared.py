@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 
 from digit_infer.errors import DataError
-from digit_train.config import PRESETS, RELEASE
-from digit_train.data import load
+from digit_train.config import PRESETS
 from digit_train.model import build
 from digit_train.train import Run, train
 
 DENSE = replace(PRESETS["base"], epochs=2, batch_size=50)
 SHARED = replace(DENSE, shared=True)
-
-
-@pytest.fixture(scope="module")
-def digits(tiny):
-    return load(str(tiny))
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +39,12 @@ def test_training_goes_on_without_sharing(digits, trained, tmp_path):
     assert np.mean(kernel.numpy()[unseen] != 0) > 0.5
 
 
-@pytest.mark.parametrize("config", [config for config in [*PRESETS.values(), *RELEASE.values()] if config.kernels])
-def test_there_are_as_many_units_with_shared_weights(config):
-    model = build(replace(config, shared=True))
-    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-    assert [np.prod(layer.output.shape[1:]) for layer in convolutions] == list(config.hidden)
+@pytest.mark.parametrize("config", [SHARED, replace(PRESETS["teacher"], conv=((2,),), hidden=(8,), styles=0)])
+def test_convolutions_go_on_as_convolutions(config, digits, tmp_path):
+    build(config).save(tmp_path / "model.keras")
+    run = Run(replace(config, seed=1), digits, tmp_path, tmp_path / "model.keras")
+    for ours, theirs in zip(run.model.get_weights(), build(config).get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_convolutions_of_other_widths_are_refused(digits, trained, tmp_path):

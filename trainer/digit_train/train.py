@@ -237,7 +237,7 @@ def load_weights(model: keras.Sequential, path: Path, config: Config) -> None:
         if config.four_bit:
             start_from(model, trained)
         else:
-            model.set_weights(trained.get_weights() if config.shared else unshared(trained))
+            model.set_weights(trained.get_weights() if config.shared or config.conv else unshared(trained))
     except ValueError as error:
         raise DataError(f"--init {path}: not a model of this preset ({str(error).splitlines()[0]})") from error
 
