@@ -105,10 +105,10 @@ def receive(pipe: int) -> Any:
 
 
 def read_exactly(pipe: int, size: int) -> bytearray:
-    content = bytearray()
-    while missing := size - len(content):
-        part = os.read(pipe, missing)
-        if not part:
+    content = bytearray(size)
+    missing = memoryview(content)
+    while missing:
+        if not (read := os.readv(pipe, [missing])):
             raise EOFError
-        content += part
+        missing = missing[read:]
     return content
