@@ -153,7 +153,7 @@ def test_a_network_trained_to_be_unsure_gets_a_least_confidence_that_its_own_dig
     assert CliRunner().invoke(main, [str(run / "model.keras"), "-o", str(output), "--data", str(tiny)]).exit_code == 0
     bundle = read_bundle(str(output))
     digits = load(str(tiny))
-    _, held = split(len(digits.x_train), PRESETS["nano"].validation)
+    _, held = split(digits.y_train, PRESETS["nano"].validation)
     probabilities = Classifier(bundle, find_engine()).classify(digits.x_train[held])
     right = probabilities.argmax(1) == digits.y_train[held]
     assert 0 < bundle.min_confidence <= probabilities.max(1)[right].min() + 1e-4

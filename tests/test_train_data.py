@@ -97,7 +97,16 @@ def test_an_unknown_source_is_refused():
 
 @pytest.mark.parametrize(("count", "held"), [(60000, 5000), (300, 25), (11, 1)])
 def test_the_validation_part_is_disjoint_and_always_the_same(count, held):
-    train, validation = split(count, 5000)
+    labels = np.random.default_rng(0).integers(0, 10, count).astype(np.uint8)
+    train, validation = split(labels, 5000)
     assert len(validation) == held
     np.testing.assert_array_equal(np.sort(np.concatenate([train, validation])), np.arange(count))
-    np.testing.assert_array_equal(split(count, 5000)[1], validation)
+    np.testing.assert_array_equal(split(labels, 5000)[1], validation)
+
+
+@pytest.mark.parametrize("labels", [np.arange(10).repeat(24), np.tile(np.arange(10), 24)], ids=["sorted", "mixed"])
+def test_the_validation_part_holds_the_last_pictures_of_each_class(labels):
+    train, validation = split(labels.astype(np.uint8), 5000)
+    assert np.bincount(labels[validation]).tolist() == [2] * 10
+    for digit in range(10):
+        assert train[labels[train] == digit].max() < validation[labels[validation] == digit].min()

@@ -93,7 +93,7 @@ def held_back(digits: Digits, training: dict[str, Any]) -> NDArray[np.int64]:
     """Indices of the training pictures that the network has not learnt from; none where that is not known."""
     if not training:
         return np.zeros(0, np.int64)
-    return split(len(digits.x_train), training["config"]["validation"])[1]
+    return split(digits.y_train, training["config"]["validation"])[1]
 
 
 def fit_min_confidence(classifier: Classifier, digits: Digits, held: NDArray[np.int64]) -> float:

@@ -73,7 +73,7 @@ class Run:
     ) -> None:
         tf.config.experimental.enable_op_determinism()
         self.config, self.digits, self.folder = config, digits, folder
-        self.train_part, self.val_part = split(len(digits.x_train), config.validation)
+        self.train_part, self.val_part = split(digits.y_train, config.validation)
         material = collect(digits, self.train_part, config)
         self.batch = min(config.batch_size, len(material.images))
         self.steps = len(material.images) // self.batch
