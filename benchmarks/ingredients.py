@@ -1,6 +1,6 @@
 """What each ingredient of the release recipe is worth: python benchmarks/ingredients.py [--epochs N] [TEACHER...].
 
-Trains `small` with one ingredient changed at a time and prints accuracy and loss on the validation slice.
+Trains a network with one ingredient changed at a time and prints accuracy and loss on the validation slice.
 """
 
 import tempfile
@@ -9,30 +9,35 @@ from pathlib import Path
 
 import click
 
-from digit_train.config import RELEASE, Distortion
+from digit_infer.settings import SHIPPED
+from digit_train.config import MILD, RELEASE
 from digit_train.data import load
 from digit_train.train import Run, train
 
 
 @click.command()
 @click.argument("teachers", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--preset", type=click.Choice(SHIPPED), default="small", show_default=True)
 @click.option("--lessons", type=click.Path(path_type=Path), default="runs/lessons", show_default=True)
 @click.option("--epochs", default=100, show_default=True)
 @click.option("--seeds", default=1, show_default=True)
 @click.option("--only", multiple=True, help="Rows to measure.")
-def main(teachers: tuple[Path, ...], lessons: Path, epochs: int, seeds: int, only: tuple[str, ...]) -> None:
-    recipe = replace(RELEASE["small"], epochs=epochs)
+def main(
+    teachers: tuple[Path, ...], preset: str, lessons: Path, epochs: int, seeds: int, only: tuple[str, ...]
+) -> None:
+    recipe = replace(RELEASE[preset], epochs=epochs)
+    outliers = recipe.outliers
     rows = {
         "the recipe": recipe,
-        "strong distortion": replace(recipe, distortion=Distortion()),
-        "strong distortion, settling": replace(recipe, distortion=Distortion(), settling=epochs // 3),
+        "mild distortion throughout": replace(recipe, distortion=MILD),
+        "strong distortion throughout": replace(recipe, settling=0),
         "no distortion": replace(recipe, augment=False),
         "weights not averaged": replace(recipe, averaging=0.0),
         "float32 throughout": replace(recipe, precision="float32"),
-        "batches of 512": replace(recipe, batch_size=512),
+        "batches of 128": replace(recipe, batch_size=128, averaging=0.9995),
         "dropout 0.1": replace(recipe, dropout=0.1),
         "no drawn styles": replace(recipe, styles=0),
-        "drawn outliers": replace(recipe, outliers=40000),
+        f"{'no ' * bool(outliers)}drawn outliers": replace(recipe, outliers=0 if outliers else 40000),
     }
     taught = {
         "30 lessons without teacher": replace(recipe, distillation=0.0),

@@ -92,18 +92,8 @@ def test_a_finished_run_is_not_replaced_unless_forced(trained, tiny):
         (["--dropout", "1"], 2, "0<=x<1"),
         (["--learning-rate", "nan"], 2, "is not a number"),
         (["--resume"], 1, "nothing to resume"),
-        (["--shared", "--four-bit"], 2, "--shared and --four-bit: one after the other"),
-        (["--shared"], 2, "--shared: only --preset base, --recipe quick has convolutions to start as"),
     ],
-    ids=[
-        "unknown data",
-        "unknown preset",
-        "dropout of 1",
-        "rate of nan",
-        "nothing to resume",
-        "shared in 4 bits",
-        "no convolutions",
-    ],
+    ids=["unknown data", "unknown preset", "dropout of 1", "rate of nan", "nothing to resume"],
 )
 def test_wrong_input_is_one_line(arguments, code, words, tiny, tmp_path):
     data = [] if "--data" in arguments else ["--data", tiny]

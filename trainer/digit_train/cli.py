@@ -51,12 +51,6 @@ if TYPE_CHECKING:
     "--init", type=click.Path(exists=True, path_type=Path), metavar="MODEL.keras", help="Start from these weights."
 )
 @click.option(
-    "--shared",
-    is_flag=True,
-    default=None,
-    help="Train the hidden layers as convolutions: the best start, with --init, for training them as Dense layers.",
-)
-@click.option(
     "--four-bit",
     is_flag=True,
     default=None,
@@ -118,10 +112,6 @@ def main(
         if (folder / "model.keras").exists():
             raise OutputError(f"{folder} holds a finished run: name another --out, or --force starts over")
     config = replace(RECIPES[recipe][preset], **{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
-    if config.shared and config.four_bit:
-        raise click.UsageError("--shared and --four-bit: one after the other, the second with --init")
-    if config.shared and not config.kernels:
-        raise click.UsageError("--shared: only --preset base, --recipe quick has convolutions to start as")
     run = Run(config, load(data), folder, init, teachers, lessons_folder)
     if resume:
         run.restore_checkpoint()

@@ -23,7 +23,7 @@ class Distortion:
     thicker: float = 1.0  # and outwards by up to this, 1 at most
 
 
-# what small networks have room for, and others end with: chosen on the validation slice
+# what training ends with: chosen on the validation slice
 MILD = Distortion(rotation=10.5, scale=0.105, shear=7.0, shift=1.05, elastic_alpha=26.0, thinner=0.0, thicker=0.0)
 
 
@@ -38,8 +38,6 @@ class Config:
     conv: tuple[tuple[int, ...], ...] = ()  # a teacher's: filters of 3 x 3 convolutions in groups, each max-pooled
     crop: int = 0  # pixels cut off each side in front of the first Dense layer
     pool: int = 1  # side of the average pooling after that, 1 for none
-    kernels: tuple[tuple[int, int], ...] = ()  # side and stride of each hidden layer's, where it is a convolution
-    shared: bool = False  # hidden layers are convolutions: units at all places have the same weights
     batch_size: int = 256
     learning_rate: float = 2e-3  # falls to 0 along a cosine
     weight_decay: float = 0.01
@@ -47,7 +45,7 @@ class Config:
     validation: int = 5000  # pictures held back from the training set; a twelfth of a small one
     augment: bool = True
     distortion: Distortion = Distortion()
-    settling: int = 0  # the last epochs, in which pictures are distorted mildly
+    settling: float = 0.25  # of the epochs, the last ones, in which pictures are distorted mildly
     styles: int = 0  # drawn pictures added to the training part: ways of writing that MNIST lacks
     outliers: int = 0  # drawn pictures without a single digit, which the network learns to be unsure of
     outlier_share: float = 0.25  # of a batch, on top of it
@@ -63,17 +61,17 @@ class Config:
         """How the pictures of an epoch, from 0, are distorted."""
         if not self.augment:
             return None
-        return self.distortion if epoch < self.epochs - self.settling else MILD
+        return self.distortion if epoch < round(self.epochs * (1 - self.settling)) else MILD
 
 
 PRESETS = {
-    "nano": Config(hidden=(64, 48), pool=2, dropout=0.0, epochs=60, patience=20, distortion=MILD),
-    "small": Config(hidden=(128, 64), dropout=0.0, epochs=60, patience=20, distortion=MILD),
-    "base": Config(hidden=(1008, 576), kernels=((11, 3), (4, 2)), dropout=0.2, epochs=60, patience=20),
+    "nano": Config(hidden=(64, 48), pool=2, dropout=0.0, epochs=60, patience=20),
+    "small": Config(hidden=(128, 64), dropout=0.0, epochs=60, patience=20),
+    "base": Config(hidden=(1120, 512), dropout=0.2, epochs=60, patience=20),
     # too large for the devices this is for, and digit-export does not take it: others learn from it
     "teacher": Config(
         hidden=(128,),
-        conv=((16, 32), (64, 64), (128,)),
+        conv=((24,), (48, 64), (128,)),
         dropout=0.3,
         epochs=25,
         patience=25,
@@ -82,21 +80,12 @@ PRESETS = {
     ),
 }
 
-# how the shipped models are made: long, keeping the last weights
+# how the shipped models are made: long, keeping the last weights, from teachers' lessons
 LONG: dict[str, Any] = {"patience": 0, "dropout": 0.0, "styles": 3000, "precision": "mixed_bfloat16"}
 RELEASE = {
-    "nano": replace(PRESETS["nano"], crop=2, hidden=(172, 72), epochs=400, **LONG),  # and then once more in 4 bits
-    "small": replace(PRESETS["small"], epochs=400, **LONG),
-    "base": replace(  # from a teacher's lessons
-        PRESETS["base"],
-        hidden=(1120, 512),
-        kernels=(),
-        epochs=300,
-        batch_size=512,
-        outliers=40000,
-        settling=60,
-        **LONG,
-    ),
-    "teacher": replace(PRESETS["teacher"], epochs=35, patience=0, settling=10),
+    "nano": replace(PRESETS["nano"], crop=2, hidden=(172, 72), epochs=240, **LONG),  # and then once more in 4 bits
+    "small": replace(PRESETS["small"], epochs=240, **LONG),
+    "base": replace(PRESETS["base"], epochs=200, outliers=40000, **LONG),
+    "teacher": replace(PRESETS["teacher"], epochs=20, patience=0),
 }
 RECIPES = {"quick": PRESETS, "release": RELEASE}

@@ -18,7 +18,7 @@ def build(config: Config) -> keras.Sequential:
     """
     keras.utils.set_random_seed(config.seed)
     layers = [keras.Input((28, 28), name="pixels"), keras.layers.Rescaling(1 / 255)]
-    if config.conv or config.shared or config.crop or config.pool > 1:
+    if config.conv or config.crop or config.pool > 1:
         layers.append(keras.layers.Reshape((28, 28, 1)))
     for group in config.conv:
         for filters in group:
@@ -28,24 +28,11 @@ def build(config: Config) -> keras.Sequential:
         layers.append(keras.layers.Cropping2D(config.crop))
     if config.pool > 1:
         layers.append(keras.layers.AveragePooling2D(config.pool))
-    if config.shared:
-        layers += [*convolutions(config), keras.layers.Flatten()]
-    else:
-        layers.append(keras.layers.Flatten())
-        for width in config.hidden:
-            layers += [*activated(keras.layers.Dense, width, config), keras.layers.Dropout(config.dropout)]
+    layers.append(keras.layers.Flatten())
+    for width in config.hidden:
+        layers += [*activated(keras.layers.Dense, width, config), keras.layers.Dropout(config.dropout)]
     layers.append(keras.layers.Dense(10, name="logits"))
     return keras.Sequential(layers)
-
-
-def convolutions(config: Config) -> list[keras.layers.Layer]:
-    """As many units as the hidden layers have, those at all places of a picture with the same weights."""
-    layers: list[keras.layers.Layer] = []
-    side = (28 - 2 * config.crop) // config.pool
-    for width, (kernel, stride) in zip(config.hidden, config.kernels, strict=True):
-        side = (side - kernel) // stride + 1
-        layers += activated(keras.layers.Conv2D, width // side**2, config, kernel_size=kernel, strides=stride)
-    return layers
 
 
 def activated(kind: type[keras.layers.Layer], width: int, config: Config, **options: int) -> list[keras.layers.Layer]:

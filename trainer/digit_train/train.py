@@ -23,7 +23,6 @@ from digit_train.data import Digits, split
 from digit_train.four_bit import plain, set_limits, start_from
 from digit_train.lessons import Lessons
 from digit_train.model import build, load_model
-from digit_train.shared import unshared
 
 CHECKPOINT = "checkpoint.npz"
 
@@ -237,7 +236,7 @@ def load_weights(model: keras.Sequential, path: Path, config: Config) -> None:
         if config.four_bit:
             start_from(model, trained)
         else:
-            model.set_weights(trained.get_weights() if config.shared or config.conv else unshared(trained))
+            model.set_weights(trained.get_weights())
     except ValueError as error:
         raise DataError(f"--init {path}: not a model of this preset ({str(error).splitlines()[0]})") from error
 
