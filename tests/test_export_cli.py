@@ -19,6 +19,7 @@ from digit_infer.engine import find_engine
 from digit_train.cli import main as train
 from digit_train.config import PRESETS
 from digit_train.data import load, split
+from digit_train.outliers import draw_outliers
 
 
 @pytest.fixture(scope="module")
@@ -152,11 +153,16 @@ def test_a_network_trained_to_be_unsure_gets_a_least_confidence_that_its_own_dig
     assert CliRunner().invoke(train, [*options, "--data", str(tiny), "--out", str(run)]).exit_code == 0
     assert CliRunner().invoke(main, [str(run / "model.keras"), "-o", str(output), "--data", str(tiny)]).exit_code == 0
     bundle = read_bundle(str(output))
+    assert bundle.labels == (*"0123456789", "none")
+    assert bundle.golden_output.shape == (20, 11)
     digits = load(str(tiny))
     _, held = split(digits.y_train, PRESETS["nano"].validation)
-    probabilities = Classifier(bundle, find_engine()).classify(digits.x_train[held])
+    classifier = Classifier(bundle, find_engine())
+    probabilities = classifier.classify(digits.x_train[held])
     right = probabilities.argmax(1) == digits.y_train[held]
     assert 0 < bundle.min_confidence <= probabilities.max(1)[right].min() + 1e-4
+    outliers = draw_outliers(200, digits.x_test, digits.y_test, seed=9)
+    assert np.median(classifier.classify(outliers).sum(1)) < 0.5 < np.median(probabilities.sum(1))
 
 
 def test_a_network_that_never_saw_outliers_rejects_nothing(export):

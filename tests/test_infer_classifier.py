@@ -172,13 +172,13 @@ class FakeEngine:
         FakeEngine(inputs=((),)),
         FakeEngine(inputs=((1, 28, 28, 1), (1, 28, 28, 1))),
         FakeEngine(dtype=np.float32),
-        FakeEngine(outputs=((1, 11),)),
+        FakeEngine(outputs=((1, 12),)),
         FakeEngine(outputs=((),)),
         FakeEngine(outputs=((1, 10), (1, 10))),
         FakeEngine(fault=ValueError("first line\nsecond line")),
         FakeEngine(fault=RuntimeError()),
     ],
-    ids=["32x32", "784", "scalar", "two in", "float", "11 out", "scalar out", "two out", "ValueError", "RuntimeError"],
+    ids=["32x32", "784", "scalar", "two in", "float", "12 out", "scalar out", "two out", "ValueError", "RuntimeError"],
 )
 def test_a_model_whose_tensors_do_not_fit_is_refused_in_one_line(fake):
     with pytest.raises(ModelError, match=r"^some\.tflite ") as caught:
@@ -189,6 +189,13 @@ def test_a_model_whose_tensors_do_not_fit_is_refused_in_one_line(fake):
 def test_output_steps_become_probabilities_by_scale_and_zero_point():
     fake = FakeEngine(out=np.full((2, 10), 12, np.uint8))
     np.testing.assert_array_equal(Classifier(BARE, fake).classify(np.zeros((2, 28, 28), np.uint8)), np.ones((2, 10)))
+
+
+def test_the_probability_of_no_digit_is_missing_from_the_ten():
+    outputs = np.array([[3] * 2 + [0] * 8 + [249]], np.uint8)
+    fake = FakeEngine(outputs=((1, 11),), out=outputs, quantization=(1 / 256, 0))
+    probabilities = Classifier(BARE, fake).estimate(np.zeros((1, 28, 28), np.uint8))
+    np.testing.assert_allclose(probabilities, [[3 / 255] * 2 + [0] * 8])
 
 
 def test_a_tie_is_decided_by_the_picture_moved_and_others_stay_as_they_are(classifier, sample_pixels, monkeypatch):

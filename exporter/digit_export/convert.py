@@ -16,18 +16,24 @@ from digit_train.fold import Folded, equalize, fold
 
 
 def convert(
-    model: keras.Sequential, quantize: Quantization, calibration: NDArray[np.uint8], temperature: float = 1.0
+    model: keras.Sequential,
+    quantize: Quantization,
+    calibration: NDArray[np.uint8],
+    temperature: float = 1.0,
+    *,
+    none: bool = False,
 ) -> bytes:
     """Convert to a TFLite flatbuffer from pictures (batch, 28, 28, 1), uint8, to probabilities (batch, 10).
 
     calibration: (n, 28, 28), uint8, training pictures that int8 and int16x8 take their ranges from.
     temperature: what the logits are divided by, within the last layer's weights.
+    none: whether the probability that it is no digit comes last, (batch, 11).
     The output is uint8 in steps of 1/256 for int8, float32 otherwise. Weights that training fitted into 4 bits take
     4 bits in int8. Raises ModelError for layers it does not know.
     """
     # int8 takes uint8 through the converter's own input type; the other graphs begin with a cast
     dtype = tf.float32 if quantize == "int8" else tf.uint8
-    graph = make_graph(fold(model, temperature), dtype)
+    graph = make_graph(fold(model, temperature), dtype, none)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.get_concrete_function()], graph)
     # per channel, litert differs between ARM and x86-64 and tflite-runtime 2.14 crashes on ARM
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
@@ -54,9 +60,12 @@ def convert(
     return pack(content) if quantize == "int8" else content
 
 
-def make_graph(network: Folded, dtype: tf.DType) -> Any:
-    """The network as a TensorFlow function from (batch, 28, 28, 1) to probabilities (batch, 10)."""
-    crop, pool, layers = network.crop, network.pool, network.layers
+def make_graph(network: Folded, dtype: tf.DType, none: bool) -> Any:
+    """The network as a TensorFlow function from (batch, 28, 28, 1) to probabilities (batch, 10 or 11)."""
+    crop, pool, layers = network.crop, network.pool, list(network.layers)
+    if none:  # a unit whose logit is always 0
+        kernel, bias = layers[-1]
+        layers[-1] = np.pad(kernel, [(0, 0), (0, 1)]), np.pad(bias, [(0, 1)])
     if not any(len(np.unique(kernel)) <= LEVELS for kernel, _ in layers):
         layers = equalize(layers)
 

@@ -20,7 +20,7 @@ from digit_infer.classifier import Classifier, Probabilities
 from digit_infer.engine import Engine
 from digit_infer.parity import Parity, compare
 from digit_train.data import Digits, split
-from digit_train.model import load_model, weights_digest
+from digit_train.model import beside_none, load_model, weights_digest
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,13 @@ def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Ex
     model = load_model(path)
     training = read_training(path, model)
     held = held_back(digits, training)
-    temperature = fit_temperature(logits(model, digits.x_train[held]), digits.y_train[held]) if len(held) else 1.0
+    none = bool(training) and training["config"].get("outliers", 0) > 0  # whether it knows what is no digit
+    temperature = fit_temperature(logits(model, digits.x_train[held], none), digits.y_train[held]) if training else 1.0
     calibration = spread(digits.y_train, settings.calibration)
-    flatbuffer = convert(model, settings.quantize, digits.x_train[calibration], temperature)
+    flatbuffer = convert(model, settings.quantize, digits.x_train[calibration], temperature, none=none)
     contract: dict[str, Any] = {
         "input": {"dtype": "uint8", "shape": ["batch", 28, 28, 1], "levels": "grey 0-255, light ink on dark"},
-        "output": "probabilities of the labels, from a softmax",
+        "output": f"probabilities of the labels{', and of none of them' if none else ''}, from a softmax",
         "normaliser": {"version": normalise.VERSION, "parameters": asdict(normalise.PARAMETERS)},
         "temperature": temperature,
         "quantization": settings.quantize,
@@ -56,9 +57,8 @@ def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Ex
     golden_input = digits.x_train[spread(digits.y_train, settings.golden)]
     bare = write_bundle(flatbuffer, contract, (golden_input[:0], np.zeros((0, 10), np.uint8)))
     classifier = Classifier(parse_bundle(path.name, bare), engine)
-    learnt_outliers = len(held) and training["config"].get("outliers")
-    contract["reject"] = {"min_confidence": fit_min_confidence(classifier, digits, held) if learnt_outliers else 0.0}
-    before = logits(model, digits.x_test)
+    contract["reject"] = {"min_confidence": fit_min_confidence(classifier, digits, held) if none else 0.0}
+    before = logits(model, digits.x_test, none)
     after = np.concatenate([classifier.classify(part) for part in in_thousands(digits.x_test)])
     names = [f"test[{i}]" for i in range(len(digits.x_test))]
     parity = compare(softmax(before / temperature), after, digits.y_test, names)
@@ -103,13 +103,15 @@ def fit_min_confidence(classifier: Classifier, digits: Digits, held: NDArray[np.
     return round(float(np.quantile(probabilities.max(1)[right], MAX_LOST, method="lower")), 4)
 
 
-def logits(model: keras.Sequential, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The Keras model's logits for (n, 28, 28), uint8: (n, 10)."""
-    return np.concatenate([np.asarray(model(part, training=False)) for part in in_thousands(images)])
+def logits(model: keras.Sequential, images: NDArray[np.uint8], none: bool) -> NDArray[np.float32]:
+    """The Keras model's logits for (n, 28, 28), uint8: (n, 10), or with that of no digit (n, 11)."""
+    ten = np.concatenate([np.asarray(model(part, training=False)) for part in in_thousands(images)])
+    return np.asarray(beside_none(ten)) if none else ten
 
 
 def softmax(logits: NDArray[np.float32]) -> Probabilities:
-    return np.asarray(keras.ops.softmax(logits))
+    """Of the ten digits: (n, 10)."""
+    return np.asarray(keras.ops.softmax(logits))[:, :10]
 
 
 def in_thousands(images: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:

@@ -19,6 +19,7 @@ from digit_infer.settings import SHIPPED
 
 FORMAT = 1
 DIGITS = tuple("0123456789")
+LABELS = *DIGITS, "none"  # of the outputs; some models have no last one
 IDENTIFIER = b"TFL3"  # at byte 4 of every TFLite flatbuffer
 # what zipfile, json and numpy raise for bytes that are not what they should be
 DAMAGE = (
@@ -123,7 +124,8 @@ def write_bundle(flatbuffer: bytes, contract: dict[str, Any], golden: tuple[NDAr
     }
     file = io.BytesIO(flatbuffer)
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
-        members = {"labels.txt": "\n".join(DIGITS).encode(), "digit.json": json.dumps(contract, indent=1).encode()}
+        labels = "\n".join(LABELS[: golden[1].shape[1]])
+        members = {"labels.txt": labels.encode(), "digit.json": json.dumps(contract, indent=1).encode()}
         for name, array in zip(("golden_input.npy", "golden_output.npy"), golden, strict=True):
             buffer = io.BytesIO()
             np.save(buffer, array, allow_pickle=False)

@@ -31,16 +31,16 @@ class Classifier:
         except (ValueError, RuntimeError) as error:
             reason = (str(error).splitlines() or ["no reason given"])[0]
             raise ModelError(f"{bundle.name} cannot be loaded by {engine.name} {engine.version}: {reason}") from error
-        shape = tuple(int(length) for length in self.input["shape"][1:])
-        if shape != (28, 28, 1) or self.input["dtype"] != np.uint8 or tuple(self.output["shape"][1:]) != (10,):
-            raise ModelError(
-                f"{bundle.name} takes {self.input['dtype'].__name__} {shape}, need uint8 (28, 28, 1) and 10 outputs"
-            )
+        shape, outputs = (tuple(map(int, tensor["shape"][1:])) for tensor in (self.input, self.output))
+        if shape != (28, 28, 1) or self.input["dtype"] != np.uint8 or outputs not in ((10,), (11,)):
+            taken = f"{self.input['dtype'].__name__} {shape}"
+            raise ModelError(f"{bundle.name} takes {taken}, need uint8 (28, 28, 1), and 10 or 11 outputs")
         self.batch = 0
 
     def classify(self, pixels: NDArray[np.uint8]) -> Probabilities:
-        """pixels: (n, 28, 28), uint8, light on dark, normalised. Returns (n, 10), float32, 0-1, with the sum 1.
+        """pixels: (n, 28, 28), uint8, light on dark, normalised. Returns (n, 10), float32, 0-1.
 
+        Their sum is 1, or less by the probability that it is no digit where the model gives that too.
         In the 256 steps of a quantized output two digits can tie for the first place. How the picture is read when
         moved by a pixel in each direction decides then, and that digit gets the next larger number.
         """
@@ -61,12 +61,12 @@ class Classifier:
             values = (values - np.float32(zero)) * np.float32(scale)
         if scale == SOFTMAX_STEP:  # the largest number, 255, stands for certainty, which is 256 of them
             values /= np.maximum(values.sum(1, keepdims=True), SOFTMAX_STEP)
-        return values
+        return values[:, :10]
 
     def invoke(self, pixels: NDArray[np.uint8]) -> NDArray[np.generic]:
-        """As `classify`, but the output tensor as the model gives it: (n, 10), uint8 or float32."""
+        """As `classify`, but the output tensor as the model gives it: (n, 10 or 11), uint8 or float32."""
         if not len(pixels):
-            return np.zeros((0, 10), self.output["dtype"])
+            return np.zeros((0, self.output["shape"][1]), self.output["dtype"])
         if len(pixels) != self.batch:
             self.interpreter.resize_tensor_input(self.input["index"], [len(pixels), 28, 28, 1])
             self.interpreter.allocate_tensors()

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @click.option(
     "--outliers",
     type=click.IntRange(0),
-    help="Add so many drawn pictures that hold no digit, to be unsure of.  [default: 0]",
+    help="Add so many drawn pictures that hold no digit, to tell from digits.  [default: 0]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="[default: 0]")
 @click.option(

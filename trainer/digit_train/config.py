@@ -47,10 +47,10 @@ class Config:
     distortion: Distortion = Distortion()
     settling: float = 0.25  # of the epochs, the last ones, in which pictures are distorted mildly
     styles: int = 0  # drawn pictures added to the training part: ways of writing that MNIST lacks
-    outliers: int = 0  # drawn pictures without a single digit, which the network learns to be unsure of
+    outliers: int = 0  # drawn pictures without a single digit, which the network learns to tell from digits
     outlier_share: float = 0.25  # of a batch, on top of it
-    outlier_weight: float = 0.5  # of their loss, beside that of the digits
-    lessons: int = 30  # of teachers, gone through in turn
+    outlier_weight: float = 0.2  # of their loss, beside that of the digits
+    lessons: int = 60  # of teachers, gone through in turn
     distillation: float = 0.9  # weight of the teachers' answers in the loss
     temperature: float = 1.0  # of both softmaxes in that part of the loss
     four_bit: bool = False  # fit the hidden layers' weights into 4 bits
@@ -84,8 +84,8 @@ PRESETS = {
 LONG: dict[str, Any] = {"patience": 0, "dropout": 0.0, "styles": 3000, "precision": "mixed_bfloat16"}
 RELEASE = {
     "nano": replace(PRESETS["nano"], crop=2, hidden=(172, 72), epochs=240, **LONG),  # and then once more in 4 bits
-    "small": replace(PRESETS["small"], epochs=240, **LONG),
-    "base": replace(PRESETS["base"], epochs=200, outliers=40000, **LONG),
+    "small": replace(PRESETS["small"], epochs=480, **LONG),
+    "base": replace(PRESETS["base"], epochs=120, batch_size=128, averaging=0.9995, outliers=40000, **LONG),
     "teacher": replace(PRESETS["teacher"], epochs=20, patience=0),
 }
 RECIPES = {"quick": PRESETS, "release": RELEASE}

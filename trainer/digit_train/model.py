@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 from digit_infer.errors import ModelError
 from digit_train.config import Config
@@ -41,6 +42,11 @@ def activated(kind: type[keras.layers.Layer], width: int, config: Config, **opti
         return [RoundedDense(width, kernel_initializer="he_normal"), keras.layers.ReLU()]
     layer = kind(width, use_bias=False, kernel_initializer="he_normal", dtype=config.precision, **options)
     return [layer, keras.layers.BatchNormalization(dtype=config.precision), keras.layers.ReLU(dtype=config.precision)]
+
+
+def beside_none(logits: tf.Tensor, level: float = 0.0) -> tf.Tensor:
+    """Logits (n, 10) and last, at the same level for every picture, that of no digit: (n, 11)."""
+    return tf.pad(logits, [[0, 0], [0, 1]], constant_values=level)
 
 
 def load_model(path: Path) -> keras.Sequential:

@@ -22,9 +22,10 @@ from digit_train.config import Config
 from digit_train.data import Digits, split
 from digit_train.four_bit import plain, set_limits, start_from
 from digit_train.lessons import Lessons
-from digit_train.model import build, load_model
+from digit_train.model import beside_none, build, load_model
 
 CHECKPOINT = "checkpoint.npz"
+COMMON = 1.5  # nats that training lifts the logit of no digit by: outliers are e^1.5 times as common there as in use
 
 
 @dataclass(frozen=True)
@@ -109,15 +110,16 @@ class Run:
         """Train on one batch; returns the summed loss of its digits and its number of right answers."""
         images = batch.images if batch.outliers is None else tf.concat([batch.images, batch.outliers], 0)
         with tf.GradientTape() as tape:
-            logits, unsure = tf.split(self.model(images, training=True), [self.batch, -1])
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(batch.labels, logits)
+            logits, others = tf.split(self.model(images, training=True), [self.batch, -1])
+            scores = logits if batch.outliers is None else beside_none(logits, COMMON)
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(batch.labels, scores)
             if batch.answers is not None:
                 weight = self.config.distillation
-                loss = (1 - weight) * loss + weight * self.distillation_loss(batch.answers, logits)
+                loss = (1 - weight) * loss + weight * self.distillation_loss(batch.answers, scores)
             total = loss
-            if batch.outliers is not None:  # cross-entropy with equal probabilities
-                distance = tf.reduce_logsumexp(unsure, 1) - tf.reduce_mean(unsure, 1)
-                total += self.config.outlier_weight * tf.reduce_mean(distance)
+            if batch.outliers is not None:
+                doubt = tf.reduce_logsumexp(beside_none(others, COMMON), 1) - COMMON
+                total += self.config.outlier_weight * tf.reduce_mean(doubt)
         self.optimizer.apply(tape.gradient(total, self.model.trainable_variables))
         done = tf.cast(self.optimizer.iterations, tf.float32)
         # averaging over fewer steps at first, or the random initial weights would linger
@@ -127,11 +129,11 @@ class Run:
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == batch.labels, tf.int32))
         return loss * self.batch, right
 
-    def distillation_loss(self, answers: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    def distillation_loss(self, answers: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
         """Cross-entropy with the teachers' answers, both softened; the factor keeps the gradients' size."""
         temperature = self.config.temperature
-        softened = tf.nn.softmax(answers / temperature)
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True)(softened, logits / temperature)
+        softened = tf.pad(tf.nn.softmax(answers / temperature), [[0, 0], [0, scores.shape[1] - 10]])
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)(softened, scores / temperature)
         return loss * temperature**2
 
     def train_epoch(self, epoch: int) -> tuple[float, float]:
