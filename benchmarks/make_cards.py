@@ -7,10 +7,10 @@ from digit_export.settings import MAX_LOST
 from digit_infer.bundle import Bundle, read_bundle
 from digit_infer.settings import SHIPPED
 
-NOTES = {  # by the weights
-    "4326fcc96f8f1932e521a5c81fcc654c6f527ed0097fef667a8a8f372ddd7ec0": "- Made while the recipe took shape: the "
-    "command trains such a network anew, though not to the same bytes.\n",
-}
+EARLIER = """- Made by an earlier recipe, from one teacher, with outliers trained towards equal probabilities and
+  pictures held back at random: the command now trains another network.
+"""
+NOTES = {"4326fcc96f8f1932e521a5c81fcc654c6f527ed0097fef667a8a8f372ddd7ec0": EARLIER}  # by the weights
 
 
 def main() -> None:
@@ -27,6 +27,13 @@ def card(bundle: Bundle) -> str:
     per_class = ", ".join(f"{digit}: {value:.2%}" for digit, value in enumerate(training["test_accuracy_per_class"]))
     front = f"{config['crop']} px cut off each side, " if config["crop"] else ""
     front += f"{config['pool']} x {config['pool']} average pooling, " if config["pool"] > 1 else ""
+    least = contract["reject"]["min_confidence"]
+    rejected = (
+        f"Rejected below a confidence of {least:g}, as are at most {MAX_LOST:.1%} of the right\n"
+        "  answers on the held-back pictures."
+        if least
+        else "Nothing is rejected for its confidence."
+    )
     remarks = "" if config["outliers"] else "\n  It answers with a digit whatever it is shown."
     error = contract["calibration_error"]
     digests = [f"weights with SHA-256 `{digest}`" for digest in training["teachers_sha256"] or ()]
@@ -50,8 +57,7 @@ def card(bundle: Bundle) -> str:
 - MNIST test set: {parity["candidate_accuracy"]:.2%} as shipped, {parity["reference_accuracy"]:.2%} in float; top-1
   agreement {parity["agreement"]:.2%}; largest difference of a probability {parity["largest_difference"]:.3f}.
 - By class, in float: {per_class}.
-- Rejected below a confidence of {contract["reject"]["min_confidence"]:g}, as are at most {MAX_LOST:.1%} of the right
-  answers on the held-back pictures.
+- {rejected}
 - Expected calibration error on the test set, 15 bins: {error["after"]:.2%}; {error["before"]:.2%} before the logits
   were divided by {contract["temperature"]:g}, which was fitted on the held-back pictures.
 - Confusion, in float, a row for each true digit:

@@ -39,7 +39,7 @@ def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Ex
     model = load_model(path)
     training = read_training(path, model)
     held = held_back(digits, training)
-    none = bool(training) and training["config"].get("outliers", 0) > 0  # whether it knows what is no digit
+    none = bool(training) and training["config"]["outliers"] > 0  # whether it knows what is no digit
     temperature = fit_temperature(logits(model, digits.x_train[held], none), digits.y_train[held]) if training else 1.0
     calibration = spread(digits.y_train, settings.calibration)
     flatbuffer = convert(model, settings.quantize, digits.x_train[calibration], temperature, none=none)
