@@ -139,15 +139,17 @@ def teach(digits, folder, **changes):
     return Run(replace(CONFIG, lessons=2, **changes), digits, folder / "run", None, [teacher], folder / "lessons")
 
 
-def test_a_run_learns_from_its_teachers_and_resumes_as_the_uninterrupted_one(digits, tmp_path):
-    whole = finish(teach(digits, tmp_path))
-    assert weights_digest(whole.model) != weights_digest(finish(Run(CONFIG, digits, tmp_path)).model)
-    stopped = teach(digits, tmp_path)
+@pytest.mark.parametrize("outliers", [0, 60])
+def test_a_run_learns_from_its_teachers_and_resumes_as_the_uninterrupted_one(outliers, digits, tmp_path):
+    whole = finish(teach(digits, tmp_path, outliers=outliers))
+    untaught = Run(replace(CONFIG, outliers=outliers), digits, tmp_path)
+    assert weights_digest(whole.model) != weights_digest(finish(untaught).model)
+    stopped = teach(digits, tmp_path, outliers=outliers)
     stopped.run_epoch()
     stopped.save_checkpoint()
     with pytest.raises(DataError, match="other options or data"):
         Run(stopped.config, digits, tmp_path / "run").restore_checkpoint()
-    resumed = teach(digits, tmp_path)
+    resumed = teach(digits, tmp_path, outliers=outliers)
     resumed.restore_checkpoint()
     assert weights_digest(finish(resumed).model) == weights_digest(whole.model)
 
