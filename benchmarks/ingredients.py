@@ -40,8 +40,8 @@ def main(
         f"{'no ' * bool(outliers)}drawn outliers": replace(recipe, outliers=0 if outliers else 40000),
     }
     taught = {
-        "30 lessons without teacher": replace(recipe, distillation=0.0),
-        "30 lessons": recipe,
+        "lessons without teacher": replace(recipe, distillation=0.0),
+        "lessons": recipe,
         "a lesson for each epoch": replace(recipe, lessons=epochs),
         "teachers' answers alone": replace(recipe, distillation=1.0),
         "temperature 3": replace(recipe, temperature=3.0),
