@@ -7,7 +7,7 @@ import pytest
 
 from digit_train.config import PRESETS
 from digit_train.data import load
-from digit_train.outliers import LETTERS, Letters, draw_outliers
+from digit_train.outliers import LETTERS, draw_outliers
 from digit_train.train import Run, train
 
 
@@ -27,13 +27,6 @@ def test_none_are_drawn_where_none_are_asked_for(sample_pixels, sample_labels):
 @pytest.mark.parametrize("lookalike", "OoIlSZqgb0123456789")
 def test_no_letter_is_drawn_that_a_hand_writes_like_a_digit(lookalike):
     assert lookalike not in LETTERS
-
-
-def test_every_font_has_the_latin_letters_and_no_box_for_what_it_lacks():
-    letters = Letters()
-    assert len(letters.fonts) > 10
-    assert all({"A", "k", "?"} <= set(known) for known in letters.letters)
-    assert any(len(known) < len(LETTERS) for known in letters.letters)
 
 
 def test_a_network_trained_with_outliers_is_less_sure_of_them(tiny, tmp_path):

@@ -75,13 +75,13 @@ PRESETS = {
         dropout=0.3,
         epochs=25,
         patience=25,
-        styles=3000,
+        styles=5000,
         precision="mixed_bfloat16",
     ),
 }
 
 # how the shipped models are made: long, keeping the last weights, from teachers' lessons
-LONG: dict[str, Any] = {"patience": 0, "dropout": 0.0, "styles": 3000, "precision": "mixed_bfloat16"}
+LONG: dict[str, Any] = {"patience": 0, "dropout": 0.0, "styles": 5000, "precision": "mixed_bfloat16"}
 RELEASE = {
     "nano": replace(PRESETS["nano"], crop=2, hidden=(172, 72), epochs=480, **LONG),  # and then once more in 4 bits
     "small": replace(PRESETS["small"], epochs=480, **LONG),

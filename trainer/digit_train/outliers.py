@@ -6,14 +6,13 @@ probabilities of the ten, as published, adds a fifth to the loss on digits of a 
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter
 
 from digit_infer.normalise import normalise
+from digit_train.fonts import Fonts
 
 SIDE = 96  # px of the sheet that an outlier is drawn on
 Random = np.random.Generator
@@ -27,8 +26,6 @@ LETTERS = "".join(
         "¥©®±¶ßÆæđłŋ‡•…‰€№™←↑→↓↔∆∏∑√∞∩∫≈≠≡≤≥■▲△▼▽◆◇★☆☎☑☒☠☢☮☯☺♂♠♣♥♦♪♫♭♯⚓⚙⚡✂✈✉✌✎✓✔✗✘❄❤➔➤",
     ]
 )  # without those that a hand writes like a digit, such as O, I, l, Z, S, b, B, g, q and y
-FONTS = ("DejaVuSans*.ttf", "DejaVuSerif*.ttf", "STIXGeneral*.ttf")  # of matplotlib
-ODD_ONE_OUT = ("Display", "LastResort")  # fonts with few glyphs
 
 
 def draw_outliers(count: int, digits: Picture, labels: NDArray[np.uint8], seed: int) -> Picture:
@@ -40,9 +37,9 @@ def draw_outliers(count: int, digits: Picture, labels: NDArray[np.uint8], seed: 
     if not count:
         return np.zeros((0, 28, 28), np.uint8)
     random = np.random.default_rng([seed, count])
-    letter = Letters()
+    letters = Fonts(LETTERS)
     kinds: list[Callable[[], Picture]] = [
-        *[lambda: letter.draw(random)] * 6,
+        *[lambda: letters.draw(random)[1]] * 6,
         *[lambda: joined(digits, random)] * 3,
         lambda: turned(digits, labels, random),
         lambda: texture(random),
@@ -55,31 +52,6 @@ def draw_outliers(count: int, digits: Picture, labels: NDArray[np.uint8], seed: 
         if not normalised.reason:
             drawn.append(normalised.pixels)
     return np.stack(drawn)
-
-
-class Letters:
-    """Letters and signs in the fonts that come with matplotlib."""
-
-    def __init__(self) -> None:
-        folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
-        paths = sorted(path for pattern in FONTS for path in folder.glob(pattern))
-        usable = [path for path in paths if not any(name in path.name for name in ODD_ONE_OUT)]
-        self.fonts = [ImageFont.truetype(path, 60) for path in usable]
-        self.letters = [[letter for letter in LETTERS if has_glyph(font, letter)] for font in self.fonts]
-
-    def draw(self, random: Random) -> Picture:
-        """One letter, turned a little, as if with a thinner or thicker pen: (SIDE, SIDE), uint8."""
-        chosen = random.integers(len(self.fonts))
-        font, letters = self.fonts[chosen], self.letters[chosen]
-        letter = letters[random.integers(len(letters))]
-        sheet = Image.new("L", (SIDE, SIDE))
-        ImageDraw.Draw(sheet).text((SIDE / 2, SIDE / 2), letter, 255, font, "mm", stroke_width=int(random.integers(4)))
-        return np.asarray(sheet.rotate(random.uniform(-12, 12), Image.Resampling.BILINEAR))
-
-
-def has_glyph(font: ImageFont.FreeTypeFont, letter: str) -> bool:
-    """Whether a font knows a letter, rather than drawing the box, much like a 0, that stands for what it lacks."""
-    return bytes(font.getmask(letter)) != bytes(font.getmask("\uffff"))
 
 
 def joined(digits: Picture, random: Random) -> Picture:
