@@ -46,7 +46,7 @@ class Config:
     augment: bool = True
     distortion: Distortion = Distortion()
     settling: float = 0.25  # of the epochs, the last ones, in which pictures are distorted mildly
-    styles: int = 0  # drawn pictures added to the training part: ways of writing that MNIST lacks
+    styles: int = 0  # drawn pictures added to the training part, of digits that MNIST hardly holds
     outliers: int = 0  # drawn pictures without a single digit, which the network learns to tell from digits
     outlier_share: float = 0.25  # of a batch, on top of it
     outlier_weight: float = 0.2  # of their loss, beside that of the digits

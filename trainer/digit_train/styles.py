@@ -1,7 +1,7 @@
-"""Digits that MNIST hardly holds, drawn: flagged and footed 1, crossed 7, slashed 0, open 4, curled 9, 8 of two rings,
-and printed ones.
+"""Digits that MNIST hardly holds: printed ones, and ways of writing, drawn with a pen.
 
-Every picture goes through the normaliser that ships, so that the network sees what it will see in use.
+Those are flagged and footed 1, crossed 7, slashed 0, open 4, 8 of two rings and curled 9. Every picture goes through
+the normaliser that ships, so that the network sees what it will see in use.
 """
 
 from collections.abc import Callable
@@ -25,11 +25,11 @@ def draw_styles(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.ui
     fonts = Fonts("0123456789")
     drawn = [fonts.draw(random) if random.random() < PRINTED else write(random) for _ in range(count)]
     images = np.stack([normalise(sheet).pixels for _, sheet in drawn])
-    return images, np.array([digit for digit, _ in drawn], np.uint8)
+    return images, np.array([int(digit) for digit, _ in drawn], np.uint8)
 
 
 def write(random: Random) -> tuple[int, NDArray[np.uint8]]:
-    """A digit and how it looks in one of its ways of writing: (SIDE, SIDE), uint8."""
+    """A digit and how it looks in one way of writing it: (SIDE, SIDE), uint8."""
     digit, strokes, _ = WRITERS[random.choice(len(WRITERS), p=[weight for _, _, weight in WRITERS])]
     return digit, draw(strokes(random), random)
 
