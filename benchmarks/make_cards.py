@@ -8,13 +8,7 @@ from digit_infer.bundle import Bundle, read_bundle
 from digit_infer.settings import SHIPPED
 
 EARLIER = "- Learnt from 3000 drawn digits, none of them printed: the command draws 5000 now, for another network.\n"
-NOTES = dict.fromkeys(  # by the weights
-    (
-        "46ac08614579a18bbc2dfb46e22b995f36ff961d2c11567e691e81c377a0782e",
-        "618cfbcfa86fde2b2f908508a57e89fe21170427706abf347f47100a3298ad6b",
-    ),
-    EARLIER,
-)
+NOTES = {"618cfbcfa86fde2b2f908508a57e89fe21170427706abf347f47100a3298ad6b": EARLIER}  # by the weights
 
 
 def main() -> None:
