@@ -7,9 +7,6 @@ from digit_export.settings import MAX_LOST
 from digit_infer.bundle import Bundle, read_bundle
 from digit_infer.settings import SHIPPED
 
-EARLIER = "- Learnt from 3000 drawn digits, none of them printed: the command draws 5000 now, for another network.\n"
-NOTES = {"618cfbcfa86fde2b2f908508a57e89fe21170427706abf347f47100a3298ad6b": EARLIER}  # by the weights
-
 
 def main() -> None:
     folder = Path(str(resources.files("digit_infer"))) / "models"
@@ -62,7 +59,7 @@ def card(bundle: Bundle) -> str:
 
 {confusion(training["test_confusion"])}
 
-{NOTES.get(training["weights_sha256"], "")}- Limits: single handwritten digits, upright, one in each picture.{remarks}
+- Limits: single handwritten digits, upright, one in each picture.{remarks}
 """
 
 
