@@ -147,8 +147,8 @@ def test_the_model_file_stays_a_plain_tflite_file(export):
         assert archive.namelist() == ["labels.txt", "digit.json", "golden_input.npy", "golden_output.npy"]
 
 
-def test_a_network_trained_to_be_unsure_gets_a_least_confidence_that_its_own_digits_reach(tiny, tmp_path):
-    run, output = tmp_path / "run", tmp_path / "unsure.tflite"
+def test_a_network_trained_with_outliers_gets_a_least_confidence_that_its_own_digits_reach(tiny, tmp_path):
+    run, output = tmp_path / "run", tmp_path / "outliers.tflite"
     options = ["--preset", "nano", "--epochs", "40", "--batch-size", "20", "--outliers", "300", "--no-augment"]
     assert CliRunner().invoke(train, [*options, "--data", str(tiny), "--out", str(run)]).exit_code == 0
     assert CliRunner().invoke(main, [str(run / "model.keras"), "-o", str(output), "--data", str(tiny)]).exit_code == 0

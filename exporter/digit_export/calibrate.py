@@ -7,7 +7,7 @@ from digit_infer.classifier import Probabilities
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
-    """The temperature, 0.1 to 10, that makes held-back labels likeliest: logits (n, 10), labels (n,), 0-9.
+    """The temperature, 0.1 to 10, that makes held-back labels likeliest: logits (n, 10 or 11), labels (n,), 0-9.
 
     Guo et al. 2017, "On Calibration of Modern Neural Networks".
     """
@@ -16,7 +16,7 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.integer]) ->
 
 
 def cross_entropy(logits: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
-    """Mean over pictures, in nats: logits (n, 10), labels (n,), 0-9."""
+    """Mean over pictures, in nats: logits (n, 10 or 11), labels (n,), 0-9."""
     shifted = logits - logits.max(1, keepdims=True)
     return float(np.mean(np.log(np.exp(shifted).sum(1)) - np.take_along_axis(shifted, labels[:, None], 1)[:, 0]))
 
