@@ -131,7 +131,8 @@ def test_killed_and_resumed_ends_with_the_same_weights(tiny, tmp_path):
 
 
 def test_ctrl_c_keeps_the_best_model_and_the_run_can_be_resumed(tiny, tmp_path):
-    process = start(tiny, tmp_path / "run")
+    long = "--epochs", "100"  # enough that a busy machine sends the signal before the end
+    process = start(tiny, tmp_path / "run", *long)
     wait_for_epochs(process, 2)
     time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)
@@ -140,7 +141,7 @@ def test_ctrl_c_keeps_the_best_model_and_the_run_can_be_resumed(tiny, tmp_path):
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["interrupted"]
     assert (tmp_path / "run" / "model.keras").exists()
-    resumed = start(tiny, tmp_path / "run", "--resume")
+    resumed = start(tiny, tmp_path / "run", *long, "--resume")
     resumed.communicate()
     assert resumed.returncode == 0
     assert not json.loads((tmp_path / "run" / "metrics.json").read_text())["interrupted"]
