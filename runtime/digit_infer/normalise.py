@@ -77,19 +77,18 @@ def normalise_all(pictures: Iterable[Levels | None], count: int, p: Parameters =
     MNIST-like ones are untouched. Those of one size share their work; each result depends on its own picture alone.
     """
     pixels, reasons = np.zeros((count, SIDE, SIDE), np.uint8), [""] * count
-    sized: dict[int, Levels] = {}
+    sized: list[int] = []
     greys: dict[int, Levels] = {}
     for i, picture in enumerate(pictures):
         if picture is None:
             continue
         if picture.shape == (SIDE, SIDE):
-            sized[i] = picture
+            pixels[i] = picture  # while it lies in the cache
+            sized.append(i)
         else:
             greys[i] = to_grey(shrink(picture, p.work_side))
     if sized:
-        together = np.concatenate(list(sized.values())).reshape(-1, SIDE, SIDE)
-        pixels[list(sized)] = together
-        greys |= {i: pixels[i] for i in compress(sized, ~are_mnist_like(together))}
+        greys |= {i: pixels[i] for i in compress(sized, ~are_mnist_like(pixels)[sized])}
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for i, grey in greys.items():
         by_shape[grey.shape].append(i)
