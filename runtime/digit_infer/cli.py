@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -9,7 +10,15 @@ from digit_infer import __version__
 from digit_infer.command import Command, Number
 from digit_infer.settings import RUNTIMES, SHIPPED, Effort, Options, Output
 
+if TYPE_CHECKING:
+    from digit_infer.job import Job
+
 DEFAULTS, EFFORT = Options(), Effort()
+UNWATCHED = "against", "debug_dir", "summary", "resume"  # what does not go with --watch
+
+
+def none_for_stdout(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
+    return None if path == "-" else path
 
 
 @click.command(cls=Command, no_args_is_help=True)
@@ -19,6 +28,7 @@ DEFAULTS, EFFORT = Options(), Effort()
     "-o",
     "--output",
     type=click.Path(),
+    callback=none_for_stdout,
     help="rows.csv, .jsonl, .parquet (a folder), or - for stdout.  [default: -]",
 )
 @click.option(
@@ -114,24 +124,8 @@ def main(
     Exit codes: 0 every picture was read; 1 could not run; 2 wrong usage; 3 some rows are errors; 4 a gate was missed;
     130 interrupted.
     """
-    output = None if output == "-" else output
-    gated = max_accuracy_drop is not None or min_agreement is not None
-    if gated and not against:
-        raise click.UsageError(
-            "--max-accuracy-drop and --min-agreement compare with a model: add --against FLOAT.tflite"
-        )
-    if max_accuracy_drop is not None and not labels:
-        raise click.UsageError("--max-accuracy-drop needs to know the truth: add --labels")
-    if resume and (not output or against or debug_dir):
-        raise click.UsageError("--resume goes on with the file of -o, and without --against and --debug-dir")
-    if watch and (not output or against or debug_dir or summary or resume):
-        raise click.UsageError(
-            "--watch goes on with the file of -o, without --against, --debug-dir, --summary, --resume"
-        )
-    if retry_errors and not resume:
-        raise click.UsageError("--retry-errors goes with --resume")
-    if not (inputs or selftest or doctor or benchmark or model_info):
-        raise click.UsageError("nothing to read: name a folder or a picture")
+    if fault := usage_fault(ctx.params):
+        raise click.UsageError(fault)
     # before numpy is loaded, which would start a thread for each core; the imports wait, so that --help does not
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if doctor:
@@ -202,17 +196,43 @@ def main(
     note(job.tally.summary())
     if summary:
         job.write_summary(Path(summary))
+    conclude(ctx, job, interrupted)
+
+
+def usage_fault(given: dict[str, Any]) -> str:
+    """Which of the options given do not go together, or ''."""
+    gated = given["max_accuracy_drop"] is not None or given["min_agreement"] is not None
+    if gated and not given["against"]:
+        return "--max-accuracy-drop and --min-agreement compare with a model: add --against FLOAT.tflite"
+    if given["max_accuracy_drop"] is not None and not given["labels"]:
+        return "--max-accuracy-drop needs to know the truth: add --labels"
+    if given["resume"] and (not given["output"] or given["against"] or given["debug_dir"]):
+        return "--resume goes on with the file of -o, and without --against and --debug-dir"
+    if given["watch"] and (not given["output"] or any(given[option] for option in UNWATCHED)):
+        return "--watch goes on with the file of -o, without --against, --debug-dir, --summary, --resume"
+    if given["retry_errors"] and not given["resume"]:
+        return "--retry-errors goes with --resume"
+    if not any(given[option] for option in ("inputs", "selftest", "doctor", "benchmark", "model_info")):
+        return "nothing to read: name a folder or a picture"
+    return ""
+
+
+def conclude(ctx: click.Context, job: "Job", interrupted: bool) -> NoReturn:
+    """Say how a run can be gone on with and how two models compare, and exit with what came of it."""
+    given = ctx.params
     if interrupted:
-        again = "--resume --retry-errors" if retry_errors else "--resume"
-        click.echo(f"interrupted: {again} goes on" if output and not against else "interrupted", err=True)
+        again = "--resume --retry-errors" if given["retry_errors"] else "--resume"
+        resumable = given["output"] and not given["against"]
+        click.echo(f"interrupted: {again} goes on" if resumable else "interrupted", err=True)
         ctx.exit(130)
-    if against:
+    if given["against"]:
         from digit_infer.parity import missed_gates, parity_table
 
         parity = job.pairs.compare()
         if parity:
-            click.echo(parity_table(parity, Path(against).name, Path(model).name), err=True)
-        if missed := missed_gates(parity, max_accuracy_drop, min_agreement):
+            against, model = (os.path.basename(given[name]) for name in ("against", "model"))
+            click.echo(parity_table(parity, against, model), err=True)
+        if missed := missed_gates(parity, given["max_accuracy_drop"], given["min_agreement"]):
             click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)
             ctx.exit(4)
     ctx.exit(3 if job.tally.statuses["error"] else 0)
