@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from digit_infer import decode, normalise
+from digit_infer import decode, ink, normalise, parameters
 from digit_infer.bundle import read_bundle
 from digit_infer.classifier import Classifier
 from digit_infer.engine import find_engine
 from digit_infer.errors import ImageError
-from digit_infer.normalise import Parameters
+from digit_infer.parameters import Parameters
 from digit_train.mnist import load_mnist
 
 EACH, BATCH, ROUNDS = 1024, 256, 5
@@ -156,7 +156,7 @@ def read_or_blank(path: Path) -> Levels:
 
 def read_right(pictures: list[Levels], labels: NDArray[np.int64], classifier: Classifier) -> NDArray[np.bool_]:
     """Which are read, and rightly: (n,)."""
-    normalised = normalise.normalise_all(pictures, len(pictures), normalise.PARAMETERS)
+    normalised = normalise.normalise_all(pictures, len(pictures), parameters.PARAMETERS)
     chances = classifier.classify(normalised.pixels)
     trusted = np.array([not reason for reason in normalised.reasons])
     trusted &= chances.max(1) >= classifier.bundle.min_confidence
@@ -165,7 +165,7 @@ def read_right(pictures: list[Levels], labels: NDArray[np.int64], classifier: Cl
 
 def steps() -> list[tuple[str, Any, dict[str, Any]]]:
     """Each step with the module that holds it, and what replaces it there."""
-    find_ink = normalise.find_ink
+    find_ink = ink.find_ink
 
     def luminance(picture: Levels) -> Levels:
         return picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L"))
@@ -175,7 +175,7 @@ def steps() -> list[tuple[str, Any, dict[str, Any]]]:
 
     def polarity_by_mean(greys: Levels, p: Parameters) -> Levels:
         # a rim that is white or black outright leaves find_ink no choice
-        with patch.multiple(normalise, rim=lambda greys: np.uint8(255) * (greys.mean((1, 2)) > 127.5)[:, None]):
+        with patch.multiple(ink, rim=lambda greys: np.uint8(255) * (greys.mean((1, 2)) > 127.5)[:, None]):
             return find_ink(greys, p)
 
     def nearest(picture: Levels, side: int) -> Levels:
@@ -193,19 +193,19 @@ def steps() -> list[tuple[str, Any, dict[str, Any]]]:
         return nearest(picture, side) if max(picture.shape) > side else picture
 
     def using(**values: Any) -> dict[str, Any]:
-        return {"PARAMETERS": replace(normalise.PARAMETERS, **values)}
+        return {"PARAMETERS": replace(parameters.PARAMETERS, **values)}
 
     return [
         ("luminance for colours", normalise, {"to_grey": luminance}),
-        ("ink at the rim taken for paper", normalise, using(jump=np.inf)),
-        ("paper of one level", normalise, {"estimate_paper": one_level}),
+        ("ink at the rim taken for paper", parameters, using(jump=np.inf)),
+        ("paper of one level", ink, {"estimate_paper": one_level}),
         ("polarity by the mean", normalise, {"find_ink": polarity_by_mean}),
-        ("frame at the rim kept", normalise, using(frame=0)),
-        ("frame around the digit kept", normalise, using(enclosed=np.inf)),
-        ("specks kept", normalise, using(speck=0)),
-        ("pieces far off kept", normalise, using(near=np.inf)),
-        ("pieces at the rim as good as others", normalise, using(rim_weight=1)),
-        ("thin strokes left thin", normalise, using(thinnest=0)),
+        ("frame at the rim kept", parameters, using(frame=0)),
+        ("frame around the digit kept", parameters, using(enclosed=np.inf)),
+        ("specks kept", parameters, using(speck=0)),
+        ("pieces far off kept", parameters, using(near=np.inf)),
+        ("pieces at the rim as good as others", parameters, using(rim_weight=1)),
+        ("thin strokes left thin", parameters, using(thinnest=0)),
         ("nearest pixel for averages", normalise, {"resize": nearest, "shrink": shrunk}),
         ("centre of the box for that of mass", normalise, {"centre": box_centre}),
         ("EXIF orientation left out", ImageOps, {"exif_transpose": lambda image: image}),

@@ -8,13 +8,13 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from digit_infer import normalise
+from digit_infer import parameters
 from digit_infer.bundle import FORMAT, SHIPPED, parse_bundle, read_bundle, write_bundle
 from digit_infer.errors import ModelError
 
 FLATBUFFER = b"\x1c\0\0\0TFL3" + bytes(range(256)) * 4
 CONTRACT = {
-    "normaliser": {"version": normalise.VERSION, "parameters": asdict(normalise.PARAMETERS)},
+    "normaliser": {"version": parameters.VERSION, "parameters": asdict(parameters.PARAMETERS)},
     "reject": {"min_confidence": 0.25},
     "trained": {"preset": "nano", "accuracy": 0.98},
 }
@@ -109,13 +109,13 @@ def test_another_format_version_is_refused_and_named():
 def test_another_normaliser_version_is_refused_and_named():
     reason = refusal(written(CONTRACT | {"normaliser": {"version": 99}}))
     assert "normaliser 99" in reason
-    assert f"has {normalise.VERSION}" in reason
+    assert f"has {parameters.VERSION}" in reason
     assert "export it again" in reason
 
 
 def test_other_parameters_of_the_normaliser_are_refused():
-    parameters = asdict(normalise.PARAMETERS) | {"box": 19}
-    changed = CONTRACT | {"normaliser": {"version": normalise.VERSION, "parameters": parameters}}
+    others = asdict(parameters.PARAMETERS) | {"box": 19}
+    changed = CONTRACT | {"normaliser": {"version": parameters.VERSION, "parameters": others}}
     assert "other parameters; export it again" in refusal(written(changed))
 
 
@@ -183,7 +183,7 @@ def test_no_flipped_byte_in_the_zip_goes_unnoticed_or_ends_in_a_traceback():
 def test_shipped_models_are_whole(name):
     bundle = read_bundle(name)
     assert bundle.contract["format"] == FORMAT
-    assert bundle.contract["normaliser"]["version"] == normalise.VERSION
+    assert bundle.contract["normaliser"]["version"] == parameters.VERSION
     assert bundle.labels == (*"0123456789", *["none"] * (name == "base"))
     assert len(bundle.golden_input) == len(bundle.golden_output) > 0
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import digit_infer
-from digit_infer import found, normalise
+from digit_infer import found, parameters
 from digit_infer.cli import main
 
 HEADER = ["path", "status", "digit", "confidence", "margin", "second", "second_confidence", "reason", "expected"]
@@ -150,7 +150,7 @@ def test_the_run_record_tells_what_made_the_rows(digits, tmp_path, classifier):
     assert (record["version"], record["model"]) == (digit_infer.__version__, "base")
     assert record["model_sha256"] == classifier.bundle.sha256
     assert (record["runtime"], record["runtime_version"]) == (classifier.engine.name, classifier.engine.version)
-    assert record["normaliser"]["version"] == normalise.VERSION
+    assert record["normaliser"]["version"] == parameters.VERSION
     assert record["inputs"] == [str(digits)]
     assert record["options"] == {"min_confidence": 0.3, "labels": None}
     assert record["status"] == "complete"

@@ -14,7 +14,7 @@ import digit_infer
 from digit_export.calibrate import calibration_error, fit_temperature
 from digit_export.convert import convert
 from digit_export.settings import MAX_LOST, Settings
-from digit_infer import normalise
+from digit_infer import parameters
 from digit_infer.bundle import parse_bundle, write_bundle
 from digit_infer.classifier import Classifier, Probabilities
 from digit_infer.engine import Engine
@@ -46,7 +46,7 @@ def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Ex
     contract: dict[str, Any] = {
         "input": {"dtype": "uint8", "shape": ["batch", 28, 28, 1], "levels": "grey 0-255, light ink on dark"},
         "output": f"probabilities of the labels{', and of none of them' if none else ''}, from a softmax",
-        "normaliser": {"version": normalise.VERSION, "parameters": asdict(normalise.PARAMETERS)},
+        "normaliser": {"version": parameters.VERSION, "parameters": asdict(parameters.PARAMETERS)},
         "temperature": temperature,
         "quantization": settings.quantize,
         "calibration": {"pictures": len(calibration), "data": digits.digest()},

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digit_infer import normalise
+from digit_infer import parameters
 from digit_infer.errors import ModelError
 from digit_infer.models import MODELS
 from digit_infer.settings import SHIPPED
@@ -107,12 +107,12 @@ def check_contract(name: str, contract: dict[str, Any]) -> None:
         raise ModelError(
             f"{name} has format {contract.get('format')}, this digit-infer reads {FORMAT}; update digit-edge"
         )
-    if contract["normaliser"]["version"] != normalise.VERSION:
+    if contract["normaliser"]["version"] != parameters.VERSION:
         raise ModelError(
             f"{name} was made for normaliser {contract['normaliser']['version']}, this digit-infer has "
-            f"{normalise.VERSION}; export it again with this version of digit-edge"
+            f"{parameters.VERSION}; export it again with this version of digit-edge"
         )
-    if contract["normaliser"]["parameters"] != asdict(normalise.PARAMETERS):
+    if contract["normaliser"]["parameters"] != asdict(parameters.PARAMETERS):
         raise ModelError(f"{name} was made for a normaliser with other parameters; export it again")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import digit_infer
-from digit_infer import normalise
+from digit_infer import parameters
 from digit_infer.bundle import Bundle
 from digit_infer.classifier import Classifier
 from digit_infer.found import Expected
@@ -113,7 +113,7 @@ def describe_run(
         "against": against and {"model": against.bundle.name, "model_sha256": against.bundle.sha256},
         "runtime": classifier.engine.name,
         "runtime_version": classifier.engine.version,
-        "normaliser": {"version": normalise.VERSION, "parameters": asdict(normalise.PARAMETERS)},
+        "normaliser": {"version": parameters.VERSION, "parameters": asdict(parameters.PARAMETERS)},
         "inputs": inputs,
         "options": asdict(options),
         "labels_sha256": getattr(expected, "sha256", None),  # the file may be another under its old name

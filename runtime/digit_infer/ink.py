@@ -1,0 +1,152 @@
+"""How much ink lies on each pixel of a picture: colour reduced to grey, paper and shadow removed."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from digit_infer.parameters import Parameters
+
+Levels = NDArray[np.uint8]
+ALL_LEVELS = np.arange(256)
+
+
+def shrink(picture: Levels, side: int) -> Levels:
+    """Average down until the longest side is `side`; smaller pictures stay as they are."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return picture
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+
+
+def rim(greys: Levels) -> Levels:
+    """The outermost pixels of each of (n, h, w), sorted by level, (n, pixels): what most surely is paper."""
+    return np.sort(np.concatenate([greys[:, 0], greys[:, -1], greys[:, :, 0], greys[:, :, -1]], axis=1))
+
+
+def to_grey(picture: Levels) -> Levels:
+    """Project colours on the line from paper to ink, so that grey on orange keeps the contrast that luminance loses."""
+    if picture.ndim == 2:
+        return picture
+    edge = rim(picture.transpose(2, 0, 1))
+    paper = edge[:, edge.shape[1] // 2].astype(np.int32)
+    red, green, blue = (picture[..., channel].astype(np.int32) - paper[channel] for channel in range(3))
+    distance = np.maximum(np.maximum(np.abs(red), np.abs(green)), np.abs(blue)).astype(np.uint8)
+    inked = distance >= max(8, int(strongest(counts(distance[None]), 50)[0]) // 2)
+    colours = np.stack([red[inked], green[inked], blue[inked]]).astype(np.float64)
+    direction = np.linalg.eigh(colours @ colours.T)[1][:, -1]
+    # in whole steps, since the last digits differ from one processor to another; light stays light
+    steps = np.rint(direction * 1024).astype(np.int32)
+    steps *= np.sign(steps.sum() or steps[np.flatnonzero(steps)[0]])
+    projected = (red * steps[0] + green * steps[1] + blue * steps[2] >> 10) + paper.sum() // 3
+    return projected.clip(0, 255).astype(np.uint8)
+
+
+def have_frame(greys: Levels, depth: int, p: Parameters) -> NDArray[np.bool_]:
+    """Which of (n, h, w) have a frame around the rim, as where a form's cell was cut out along its lines: (n,)."""
+    if not depth:
+        return np.zeros(len(greys), bool)
+    inner, innermost = (greys[:, d:-d, d:-d] for d in (depth, 2 * depth))
+    inside = np.sort(np.concatenate([rim(inner), rim(innermost)], axis=1))
+    low, paper, high = quartiles(inside)
+    frame_low, frame, frame_high = quartiles(rim(greys))
+    contrast = np.abs(frame - paper)
+    return (contrast > p.faintest_ink) & (4 * np.maximum(high - low, frame_high - frame_low) < contrast)
+
+
+def quartiles(rows: Levels) -> NDArray[np.int32]:
+    """The first quartile, median and third of each row of (n, sorted): (3, n)."""
+    return rows[:, [rows.shape[1] * quarter // 4 for quarter in (1, 2, 3)]].T.astype(np.int32)
+
+
+def find_ink(greys: Levels, p: Parameters) -> Levels:
+    """How much ink lies on each pixel of (n, h, w), 0-255; nothing where there is only paper.
+
+    Polarity is decided by the rim, not by a global threshold, which a shadow would split.
+    """
+    edge, count = rim(greys), counts(greys)
+    paper_level = edge[:, edge.shape[1] // 2].astype(np.intp)
+    dark_ink = paper_level - 255 + strongest(count[:, ::-1]) >= strongest(count) - paper_level
+    flip = np.where(dark_ink, 255, 0).astype(np.uint8)
+    levels = greys ^ flip[:, None, None]
+    paper = estimate_paper(levels, paper_level.astype(np.uint8) ^ flip, p)
+    inks = np.maximum(levels, paper) - paper
+    full = strongest(counts(inks))
+    faint = full < np.maximum(p.faintest_ink, p.faintest_over_grain * grain(levels))
+    share = ALL_LEVELS / np.where(faint, np.inf, full)[:, None]
+    ramps = np.rint(((share - p.ink_from) / (p.ink_full - p.ink_from)).clip(0, 1) * 255).astype(np.uint8)
+    return np.stack([ramp.take(ink) for ramp, ink in zip(ramps, inks, strict=True)])
+
+
+def counts(levels: Levels) -> NDArray[np.intp]:
+    """How many pixels of each of (n, h, w) have each level: (n, 256)."""
+    places = levels.reshape(len(levels), -1) + 256 * np.arange(len(levels))[:, None]
+    return np.bincount(places.reshape(-1), minlength=256 * len(levels)).reshape(-1, 256)
+
+
+def strongest(count: NDArray[np.intp], share: int = 500) -> NDArray[np.intp]:
+    """The highest level by the counts of each, (n, 256), but for a few hot pixels, one in `share`, which are no ink."""
+    below, size = count.cumsum(1), int(count[0].sum())
+    return (below <= size - min(size // share + 4, size)).sum(1)
+
+
+def grain(levels: Levels) -> NDArray[np.float64]:
+    """Standard deviation of the paper's noise in each of (n, h, w), (n,).
+
+    From its calmer half: the steps between neighbours, below the median.
+    """
+    one, next_one = levels[:, ::2, :-1], levels[:, ::2, 1:]
+    below = counts(np.maximum(one, next_one) - np.minimum(one, next_one)).cumsum(1)
+    return (below < below[:, -1:] / 4).sum(1) / 0.45  # that quantile of normal noise's steps
+
+
+def estimate_paper(levels: Levels, paper_level: Levels, p: Parameters) -> Levels:
+    """The dark paper behind light ink, (n, h, w): a morphological opening, wide and at low resolution.
+
+    paper_level: (n,). Where ink reaches the rim, it goes on with that; where only shadow does, with the rim's pixels.
+    """
+    small = np.stack([shrink(one, p.paper_side) for one in levels])
+    half = max(1, int(max(small.shape[1:]) * p.paper_window) // 2)
+    rows, columns = (np.arange(-2 * half, length + 2 * half).clip(0, length - 1) for length in small.shape[1:])
+    wide = small[:, rows][:, :, columns]
+    inked = have_ink_at_rim(small, paper_level, p)
+    if inked.any():
+        inside = wide[inked, 2 * half : -2 * half, 2 * half : -2 * half].copy()
+        wide[inked] = paper_level[inked, None, None]
+        wide[inked, 2 * half : -2 * half, 2 * half : -2 * half] = inside
+    opened = slide(slide(wide, half, np.minimum), half, np.maximum)
+    size, papers = levels.shape[:0:-1], []
+    for one in opened:
+        blurred = Image.fromarray(one).filter(ImageFilter.BoxBlur(half / 2))
+        papers.append(blurred if blurred.size == size else blurred.resize(size, Image.Resampling.BILINEAR))
+    return np.stack([np.asarray(paper) for paper in papers])
+
+
+def have_ink_at_rim(levels: Levels, paper_level: Levels, p: Parameters) -> NDArray[np.bool_]:
+    """In which of (n, h, w) ink reaches the rim: (n,). Its level jumps there, that of a shadow rises."""
+    sides = levels[:, 0], levels[:, -1], levels[:, :, 0], levels[:, :, -1]
+    jumps = np.concatenate([np.abs(side[:, 2:].astype(np.int16) - side[:, :-2]) for side in sides], axis=1)
+    if jumps.shape[1] < 3:
+        return np.zeros(len(levels), bool)
+    third = np.partition(jumps, -3, axis=1)[:, -3]  # a speck of dirt jumps up and down, once each
+    inked = third >= p.faintest_ink
+    if inked.any():
+        contrast = strongest(counts(levels[inked])) - paper_level[inked].astype(np.intp)
+        inked[inked] = third[inked] >= p.jump * contrast
+    return inked
+
+
+def slide(levels: Levels, half: int, extreme: np.ufunc) -> Levels:
+    """The minimum or maximum over each window of 2 half + 1 squared, (n, h, w) to (n, h - 2 half, w - 2 half).
+
+    Both axes one after the other, the span doubling at each step: the cost grows with the window's logarithm.
+    """
+    for _ in range(2):
+        span, full = 1, 2 * half + 1
+        while span < full:
+            step = min(span, full - span)
+            levels = extreme(levels[:, :-step], levels[:, step:])
+            span += step
+        levels = np.ascontiguousarray(levels.swapaxes(1, 2))
+    return levels

@@ -1,0 +1,33 @@
+"""What the normaliser can be told."""
+
+from dataclasses import dataclass
+
+VERSION = 2
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Every number that the result depends on; goes into the model file with VERSION."""
+
+    work_side: int = 256  # px, longest side while looking for the digit
+    paper_side: int = 64  # px, longest side while estimating the paper
+    paper_window: float = 0.4  # of that side; wider than any stroke, or thick markers come out hollow
+    faintest_ink: float = 12.0  # grey levels between ink and paper below which a picture is blank
+    faintest_over_grain: float = 14.0  # the same, in standard deviations of the paper's grain
+    jump: float = 0.2  # of the darkest ink, along the rim within two pixels: where ink reaches it
+    ink_from: float = 0.15  # of the darkest ink: where ink begins
+    ink_full: float = 0.75  # of the darkest ink: where it counts as full
+    ink_edge: float = 0.4  # of full ink: where the digit's outline runs
+    speck: float = 0.03  # of the main piece's area: smaller pieces are dirt
+    near: float = 0.3  # of the main piece's size: pieces further off belong to something else
+    beside: float = 0.5  # likeness to the main piece from which a piece beside it is another digit
+    rim_weight: float = 0.1  # of a piece that touches the picture's rim, when the main piece is chosen
+    frame: float = 0.08  # of the picture's shorter side: how wide a frame around the rim is cut off
+    frame_rim: float = 0.15  # of a piece's box on each side: a piece with all its ink there, around another, is a frame
+    enclosed: float = 0.25  # of a frame's size: what is at least as large may be the digit in it
+    edges: int = 2  # at most so many pieces that touch the rim are not counted as ink all over the place
+    box: int = 20  # px, longest side of the digit in the result
+    thinnest: float = 2.4  # px in the box; thinner strokes are thickened to this
+
+
+PARAMETERS = Parameters()
