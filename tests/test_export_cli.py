@@ -162,7 +162,7 @@ def test_a_network_trained_with_outliers_gets_a_least_confidence_that_its_own_di
     right = probabilities.argmax(1) == digits.y_train[held]
     assert 0 < bundle.min_confidence <= probabilities.max(1)[right].min() + 1e-4
     outliers = draw_outliers(200, digits.x_test, digits.y_test, seed=9)
-    assert np.median(classifier.classify(outliers).sum(1)) < 0.5 < np.median(probabilities.sum(1))
+    assert np.median(classifier.classify(outliers).sum(1)) < np.median(probabilities.sum(1)) - 0.2
 
 
 def test_a_network_that_never_saw_outliers_rejects_nothing(export):

@@ -13,6 +13,7 @@ from digit_export.pack import LEVELS, pack
 from digit_export.settings import Quantization
 from digit_infer.quiet import native_stderr_silenced
 from digit_train.fold import Folded, equalize, fold
+from digit_train.model import RARE
 
 
 def convert(
@@ -33,7 +34,11 @@ def convert(
     """
     # int8 takes uint8 through the converter's own input type; the other graphs begin with a cast
     dtype = tf.float32 if quantize == "int8" else tf.uint8
-    graph = make_graph(fold(model, temperature), dtype, none)
+    network = fold(model, temperature)
+    if none:  # a unit whose logit is always the same
+        kernel, bias = network.layers[-1]
+        network.layers[-1] = np.pad(kernel, [(0, 0), (0, 1)]), np.append(bias, np.float32(RARE / temperature))
+    graph = make_graph(network, dtype)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.get_concrete_function()], graph)
     # per channel, litert differs between ARM and x86-64 and tflite-runtime 2.14 crashes on ARM
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
@@ -60,12 +65,9 @@ def convert(
     return pack(content) if quantize == "int8" else content
 
 
-def make_graph(network: Folded, dtype: tf.DType, none: bool) -> Any:
+def make_graph(network: Folded, dtype: tf.DType) -> Any:
     """The network as a TensorFlow function from (batch, 28, 28, 1) to probabilities (batch, 10 or 11)."""
     crop, pool, layers = network.crop, network.pool, list(network.layers)
-    if none:  # a unit whose logit is always 0
-        kernel, bias = layers[-1]
-        layers[-1] = np.pad(kernel, [(0, 0), (0, 1)]), np.pad(bias, [(0, 1)])
     if not any(len(np.unique(kernel)) <= LEVELS for kernel, _ in layers):
         layers = equalize(layers)
 

@@ -10,6 +10,9 @@ from digit_infer.errors import ModelError
 from digit_train.config import Config
 from digit_train.four_bit import RoundedDense
 
+# the logit of no digit in training and in use, where such pictures are e^2.5 times rarer
+COMMON, RARE = 1.5, -1.0
+
 
 def build(config: Config) -> keras.Sequential:
     """Build the untrained network: input (n, 28, 28), grey levels 0-255, light on dark; output (n, 10), linear logits.
@@ -44,7 +47,7 @@ def activated(kind: type[keras.layers.Layer], width: int, config: Config, **opti
     return [layer, keras.layers.BatchNormalization(dtype=config.precision), keras.layers.ReLU(dtype=config.precision)]
 
 
-def beside_none(logits: tf.Tensor, level: float = 0.0) -> tf.Tensor:
+def beside_none(logits: tf.Tensor, level: float = RARE) -> tf.Tensor:
     """Logits (n, 10) and last, at the same level for every picture, that of no digit: (n, 11)."""
     return tf.pad(logits, [[0, 0], [0, 1]], constant_values=level)
 

@@ -22,10 +22,9 @@ from digit_train.config import Config
 from digit_train.data import Digits, split
 from digit_train.four_bit import plain, set_limits, start_from
 from digit_train.lessons import Lessons
-from digit_train.model import beside_none, build, load_model
+from digit_train.model import COMMON, beside_none, build, load_model
 
 CHECKPOINT = "checkpoint.npz"
-COMMON = 1.5  # nats that training lifts the logit of no digit by: outliers are e^1.5 times as common there as in use
 
 
 @dataclass(frozen=True)
