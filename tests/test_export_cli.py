@@ -43,6 +43,7 @@ def export(trained, tiny, tmp_path):
 def test_the_file_holds_contract_labels_and_golden_vectors(export, trained):
     result, output = export()
     assert result.exit_code == 0, result.output
+    assert "warning" not in result.stderr
     bundle = read_bundle(str(output))
     metrics = json.loads(trained.with_name("metrics.json").read_text())
     assert bundle.labels == tuple("0123456789")
@@ -62,7 +63,8 @@ def test_metrics_of_other_weights_are_not_taken_for_this_model(export, trained, 
     (tmp_path / "model.keras").write_bytes(trained.read_bytes())
     metrics = json.loads(trained.with_name("metrics.json").read_text())
     (tmp_path / "metrics.json").write_text(json.dumps(metrics | {"weights_sha256": "other"}))
-    _, output = export(model=tmp_path / "model.keras")
+    result, output = export(model=tmp_path / "model.keras")
+    assert "no metrics.json of these weights" in result.stderr
     assert read_bundle(str(output)).contract["training"] == {}
 
 

@@ -64,6 +64,12 @@ def main(
     if output.exists() and not force:
         raise OutputError(f"{output} exists; --force replaces it")
     exported = export(model, load(data), find_engine(), Settings(quantize))
+    if not exported.calibrated:
+        click.echo(
+            f"warning: no metrics.json of these weights beside {model}: exported without temperature, least confidence "
+            "and the probability that it is no digit; export it in the folder that digit-train wrote",
+            err=True,
+        )
     click.echo(parity_table(exported.parity, "float", quantize))
     write_json(output.with_name(f"{output.name}.parity.json"), asdict(exported.parity))
     if missed := missed_gates(exported.parity, max_accuracy_drop, min_agreement):

@@ -25,10 +25,14 @@ from digit_train.model import beside_none, load_model, weights_digest
 
 @dataclass(frozen=True)
 class Exported:
-    """content: the model file's bytes. parity: with the Keras model, over the test set."""
+    """content: the model file's bytes. parity: with the Keras model, over the test set.
+
+    calibrated: whether it is known how the model was trained, and so what its probabilities can be fitted on.
+    """
 
     content: bytes
     parity: Parity
+    calibrated: bool
 
 
 def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Exported:
@@ -55,7 +59,7 @@ def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Ex
         "made_with": {"digit-edge": digit_infer.__version__, "tensorflow": tf.__version__},
     }
     golden_input = digits.x_train[spread(digits.y_train, settings.golden)]
-    bare = write_bundle(flatbuffer, contract, (golden_input[:0], np.zeros((0, 10), np.uint8)))
+    bare = write_bundle(flatbuffer, contract, (golden_input[:0], np.zeros((0, 10 + none), np.uint8)))
     classifier = Classifier(parse_bundle(path.name, bare), engine)
     contract["reject"] = {"min_confidence": fit_min_confidence(classifier, digits, held) if none else 0.0}
     before = logits(model, digits.x_test, none)
@@ -68,7 +72,8 @@ def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Ex
     }
     contract["parity"] = asdict(parity) | {"flips": len(parity.flips)}
     contract["golden"] = {"pictures": len(golden_input), "runtime": f"{engine.name} {engine.version}"}
-    return Exported(write_bundle(flatbuffer, contract, (golden_input, classifier.invoke(golden_input))), parity)
+    content = write_bundle(flatbuffer, contract, (golden_input, classifier.invoke(golden_input)))
+    return Exported(content, parity, bool(training))
 
 
 def spread(labels: NDArray[np.uint8], per_class: int) -> NDArray[np.intp]:
