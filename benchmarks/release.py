@@ -30,7 +30,7 @@ def main(name: str, seed: int, runs: Path) -> None:
         options += ["--teacher", f"{teacher}/model.keras"]
     if name in FOUR_BIT:
         train(exact, *options)
-        options += ["--four-bit", "--init", f"{exact}/model.keras", "--learning-rate", "5e-4", "--epochs", "400"]
+        options += ["--four-bit", "--init", f"{exact}/model.keras", "--learning-rate", "5e-4", "--epochs", "800"]
     train(folder, *options)
     start("digit_export", f"{folder}/model.keras", "-o", f"{folder}/{name}.tflite", "--force")
 
