@@ -20,6 +20,12 @@ from digit_infer.engine import Candidate, find_engine
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Commands that the tests start hear Ctrl-C, also where a shell that runs the tests behind itself ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def classifier():
     """The default model on the first runtime that works here."""
