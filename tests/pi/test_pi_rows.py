@@ -11,6 +11,8 @@ import pytest
 from tests.pi.conftest import MODELS
 
 pytestmark = pytest.mark.pi
+# of 200 pictures: kernels for ARM round otherwise than those for x86-64 in about one of a thousand
+MOST = {"litert": 2, "tflite-runtime": 1}
 
 
 def rows_of(machine, *options):
@@ -44,8 +46,7 @@ def test_200_pictures_have_the_rows_that_they_have_here(model, size, pi, hosts):
     options = "-m", model, "--batch-size", size
     code, found = rows_of(pi, *options)
     assert code == 3
-    # kernels for ARM round otherwise than those for x86-64 in about one picture of a thousand
-    assert_alike(found, rows_of(hosts[pi.runtime], *options)[1], most=2)
+    assert_alike(found, rows_of(hosts[pi.runtime], *options)[1], MOST[pi.runtime])
     assert_alike(found, rows_of(hosts["litert"], *options)[1], most=6)
     reasons = {row["path"]: row["reason"] for row in csv.DictReader(found.splitlines()) if row["status"] == "error"}
     broken = {"pictures/cut.jpg": "truncated JPEG", "pictures/cut.png": "truncated PNG"}
@@ -58,7 +59,7 @@ def test_in_every_batch_size_a_model_gives_the_same(pi, host):
         assert len(found.files) == 1 + len(MODELS) * 6
         for name in expected.files[1:]:
             different = (found[name] != expected[name]).any(axis=1)
-            assert different.sum() <= 2, name
+            assert different.sum() <= MOST[pi.runtime], name
             alone = found[f"{name.split()[0]} 1"]
             assert (found[name] == alone).all(), name
 
