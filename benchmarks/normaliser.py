@@ -207,6 +207,7 @@ def steps() -> list[tuple[str, Any, dict[str, Any]]]:
         ("pieces at the rim as good as others", parameters, using(rim_weight=1)),
         ("thin strokes left thin", parameters, using(thinnest=0)),
         ("nearest pixel for averages", normalise, {"resize": nearest, "shrink": shrunk}),
+        ("the same, for the paper's", ink, {"shrink": shrunk}),
         ("centre of the box for that of mass", normalise, {"centre": box_centre}),
         ("EXIF orientation left out", ImageOps, {"exif_transpose": lambda image: image}),
         ("transparency left out", decode, {"composite": lambda pixels: pixels[..., :3]}),
