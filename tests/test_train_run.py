@@ -154,6 +154,12 @@ def test_a_run_learns_from_its_teachers_and_resumes_as_the_uninterrupted_one(out
     assert weights_digest(finish(resumed).model) == weights_digest(whole.model)
 
 
+def test_the_train_loss_is_that_of_the_labels_whatever_the_teachers_say(digits, tmp_path):
+    runs = [teach(digits, tmp_path, learning_rate=0.0, distillation=weight) for weight in (0.0, 0.9)]
+    without, taught = (run.run_epoch() for run in runs)
+    assert taught.train_loss == without.train_loss
+
+
 def test_lessons_are_drawn_once_for_all_students_of_a_teacher(digits, tmp_path):
     finish(teach(digits, tmp_path))
     drawn = {path: path.stat().st_mtime_ns for path in (tmp_path / "lessons").iterdir()}

@@ -106,16 +106,15 @@ class Run:
         return optimizer
 
     def step(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        """Train on one batch; returns the summed loss of its digits and its number of right answers."""
+        """Train on one batch; returns its digits' cross-entropy with their labels, summed, and the right answers."""
         images = batch.images if batch.outliers is None else tf.concat([batch.images, batch.outliers], 0)
         with tf.GradientTape() as tape:
             logits, others = tf.split(self.model(images, training=True), [self.batch, -1])
             scores = logits if batch.outliers is None else beside_none(logits, COMMON)
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(batch.labels, scores)
+            loss = total = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(batch.labels, scores)
             if batch.answers is not None:
                 weight = self.config.distillation
-                loss = (1 - weight) * loss + weight * self.distillation_loss(batch.answers, scores)
-            total = loss
+                total = (1 - weight) * loss + weight * self.distillation_loss(batch.answers, scores)
             if batch.outliers is not None:
                 doubt = tf.reduce_logsumexp(beside_none(others, COMMON), 1) - COMMON
                 total += self.config.outlier_weight * tf.reduce_mean(doubt)
