@@ -140,7 +140,7 @@ def test_a_full_disk_is_one_line_and_the_rows_so_far_are_whole(limit, images, wh
     assert (done.returncode, done.stdout) == (1, b"")
     (line,) = done.stderr.decode().splitlines()
     assert line.startswith(f"Error: cannot write {path}: ")
-    assert "--resume" in line
+    assert f"the rows so far are in {partial}, --resume" in line
     rows = partial.read_bytes()
     assert whole.read_bytes().startswith(rows)
     assert rows.endswith(b"\n")

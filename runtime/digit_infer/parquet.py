@@ -79,10 +79,7 @@ class ParquetFolder(RowFile):
             temporary.replace(part)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise OutputError(
-                f"cannot write {self.output}: {error.strerror or error}; the rows so far are in {self.partial.name}, "
-                "--resume goes on with them"
-            ) from error
+            raise self.stopped(error) from error
         self.waiting, self.rows = io.BytesIO(), 0
 
     def complete(self) -> None:

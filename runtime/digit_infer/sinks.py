@@ -178,10 +178,14 @@ class RowFile:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             self.file.truncate(start)
-            raise OutputError(
-                f"cannot write {self.output}: {(error.strerror or str(error)).lower()}; "
-                f"the rows so far are in {self.partial.name}, {self.way_on}"
-            ) from error
+            raise self.stopped(error) from error
+
+    def stopped(self, error: OSError) -> OutputError:
+        """What to say when the rows so far are written and no more can be."""
+        reason = (error.strerror or str(error)).lower()
+        return OutputError(
+            f"cannot write {self.output}: {reason}; the rows so far are in {self.partial}, {self.way_on}"
+        )
 
     def close(self) -> None:
         """Make sure that what was written is on the disk."""
