@@ -85,7 +85,9 @@ LONG: dict[str, Any] = {"patience": 0, "dropout": 0.0, "styles": 5000, "precisio
 RELEASE = {
     "nano": replace(PRESETS["nano"], crop=2, hidden=(172, 72), epochs=960, **LONG),  # and then once more in 4 bits
     "small": replace(PRESETS["small"], epochs=480, **LONG),
-    "base": replace(PRESETS["base"], epochs=240, batch_size=128, averaging=0.9995, outliers=40000, **LONG),
+    "base": replace(
+        PRESETS["base"], epochs=240, batch_size=128, averaging=0.9995, outliers=40000, temperature=2.0, **LONG
+    ),
     "teacher": replace(PRESETS["teacher"], epochs=20, patience=0),
 }
 RECIPES = {"quick": PRESETS, "release": RELEASE}
