@@ -11,7 +11,7 @@ import pytest
 from tests.pi.conftest import MODELS
 
 pytestmark = pytest.mark.pi
-# of 200 pictures: kernels for ARM round otherwise than those for x86-64 in about one of a thousand
+# of 200 pictures: kernels for ARM round otherwise than those for x86-64 in up to six of a thousand
 MOST = {"litert": 2, "tflite-runtime": 1}
 
 
