@@ -92,8 +92,9 @@ def test_a_finished_run_is_not_replaced_unless_forced(trained, tiny):
         (["--dropout", "1"], 2, "0<=x<1"),
         (["--learning-rate", "nan"], 2, "is not a number"),
         (["--resume"], 1, "nothing to resume"),
+        (["--keep-hidden"], 2, "--keep-hidden needs --init"),
     ],
-    ids=["unknown data", "unknown preset", "dropout of 1", "rate of nan", "nothing to resume"],
+    ids=["unknown data", "unknown preset", "dropout of 1", "rate of nan", "nothing to resume", "nothing to keep"],
 )
 def test_wrong_input_is_one_line(arguments, code, words, tiny, tmp_path):
     data = [] if "--data" in arguments else ["--data", tiny]

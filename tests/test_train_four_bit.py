@@ -42,6 +42,18 @@ def test_the_kept_network_is_plain_has_15_levels_and_reads_as_in_training(digits
     np.testing.assert_allclose(result.model(digits.x_test[:20]), run.averaged(digits.x_test[:20]), rtol=1e-4, atol=1e-4)
 
 
+def test_hidden_weights_are_kept_and_the_rest_is_trained(digits, trained, tmp_path):
+    rounded = train(Run(CONFIG, digits, tmp_path, trained), lambda run, epoch: None).model
+    rounded.save(tmp_path / "rounded.keras")
+    run = Run(replace(CONFIG, keep_hidden=True), digits, tmp_path, tmp_path / "rounded.keras")
+    *kept, last = (layer for layer in train(run, lambda run, epoch: None).model.layers if layer.weights)
+    *before, last_before = (layer for layer in rounded.layers if layer.weights)
+    for layer, other in zip(kept, before, strict=True):
+        np.testing.assert_allclose(layer.kernel, other.kernel, rtol=1e-5)
+        assert not np.allclose(layer.bias, other.bias, rtol=1e-3)
+    assert not np.allclose(last.kernel, last_before.kernel, rtol=1e-3)
+
+
 def test_it_starts_where_the_network_in_floating_point_ended(digits, trained):
     source, model = keras.models.load_model(trained), build(CONFIG)
     start_from(model, source)

@@ -57,6 +57,12 @@ if TYPE_CHECKING:
     help="Fit the hidden layers' weights into 4 bits, best after training without, from --init: half the file.",
 )
 @click.option(
+    "--keep-hidden",
+    is_flag=True,
+    default=None,
+    help="Keep the hidden layers' weights of --init, train biases and the last layer: best after --four-bit.",
+)
+@click.option(
     "--teacher",
     "teachers",
     multiple=True,
@@ -112,6 +118,8 @@ def main(
         if (folder / "model.keras").exists():
             raise OutputError(f"{folder} holds a finished run: name another --out, or --force starts over")
     config = replace(RECIPES[recipe][preset], **{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+    if config.keep_hidden and not init:
+        raise click.UsageError("--keep-hidden needs --init, the model whose hidden layers are kept")
     run = Run(config, load(data), folder, init, teachers, lessons_folder)
     if resume:
         run.restore_checkpoint()

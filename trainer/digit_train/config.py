@@ -54,6 +54,7 @@ class Config:
     distillation: float = 0.9  # weight of the teachers' answers in the loss
     temperature: float = 1.0  # of both softmaxes in that part of the loss
     four_bit: bool = False  # fit the hidden layers' weights into 4 bits
+    keep_hidden: bool = False  # leave the hidden layers' weights as they come, train biases and the last layer
     precision: str = "float32"  # or mixed_bfloat16: twice as fast where the processor has it
     seed: int = 0
 

@@ -35,12 +35,15 @@ def on_levels(kernel: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
     return (tf.round(scaled) + (scaled - tf.stop_gradient(scaled))) * step  # the difference is 0, but for gradients
 
 
-def start_from(model: keras.Sequential, trained: keras.Sequential) -> None:
-    """Give a network of rounded layers the weights of one in floating point. Raises ValueError where shapes differ."""
+def start_from(model: keras.Sequential, trained: keras.Sequential, even: bool = True) -> None:
+    """Give a network of rounded layers the weights of one in floating point. Raises ValueError where shapes differ.
+
+    `even` scales units so that those of a layer reach equally far, which keeps no weight as it is.
+    """
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     (kernel, bias), *others = fold(trained).layers
-    folded = equalize([(kernel * 255, bias), *others])  # the division stays a layer in training
-    for layer, (kernel, bias) in zip(dense, folded, strict=True):
+    layers = [(kernel * 255, bias), *others]  # the division stays a layer in training
+    for layer, (kernel, bias) in zip(dense, equalize(layers) if even else layers, strict=True):
         layer.set_weights([kernel, bias, *layer.get_weights()[2:]])
 
 

@@ -85,6 +85,8 @@ class Run:
         if init:
             load_weights(self.model, init, config)
         set_limits(self.model)
+        if config.keep_hidden:
+            keep_hidden(self.model)
         self.averaged = build(replace(config, precision="float32"))
         self.averaged.set_weights(self.model.get_weights())
         self.optimizer = self.make_optimizer()
@@ -234,11 +236,23 @@ def load_weights(model: keras.Sequential, path: Path, config: Config) -> None:
     trained = load_model(path)
     try:
         if config.four_bit:
-            start_from(model, trained)
+            start_from(model, trained, even=not config.keep_hidden)
         else:
             model.set_weights(trained.get_weights())
     except ValueError as error:
         raise DataError(f"--init {path}: not a model of this preset ({str(error).splitlines()[0]})") from error
+
+
+def keep_hidden(model: keras.Sequential) -> None:
+    """Leave the weights of all Dense layers but the last as they are, though not their biases.
+
+    4-bit weights change level to the end of training, and what else is learnt fits their mean; Nagel et al. 2022,
+    "Overcoming Oscillations in Quantization-Aware Training".
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense) and layer.name != "logits":
+            for weight in layer.weights:
+                weight.trainable = weight is layer.bias
 
 
 def write_history(path: Path, history: list[Epoch]) -> None:
