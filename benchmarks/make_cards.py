@@ -41,7 +41,7 @@ def card(bundle: Bundle) -> str:
 - Network: {front}{"-".join(map(str, training["widths"]))} in Dense layers with ReLU{bits},
   {training["parameters"]:,} parameters in training.
 - Trained by `python benchmarks/release.py {name} --seed {config["seed"]}`
-  in {training["seconds"] / 60:.0f} minutes on two CPU cores, what it started or learnt from apart. Accuracy on the
+  in {training["seconds"] / 60:.0f} min on two CPU cores, what it started or learnt from apart. Accuracy on the
   held-back pictures: {training["validation_accuracy"]:.2%}.
 - Teacher: {teachers}.
 - Data: MNIST with {config["validation"]:,} training pictures held back; SHA-256 over its four arrays
