@@ -13,7 +13,6 @@ from PIL import Image
 import digit_infer
 from digit_infer import found, parameters
 from digit_infer.cli import main
-from digit_infer.settings import SHIPPED
 
 HEADER = ["path", "status", "digit", "confidence", "margin", "second", "second_confidence", "reason", "expected"]
 
@@ -78,14 +77,14 @@ def test_the_rows_do_not_depend_on_the_batch_size(size, samples):
     assert infer(samples, "--batch-size", size).stdout == infer(samples).stdout
 
 
-@pytest.mark.parametrize("model", SHIPPED)
-def test_labels_from_folders_give_accuracy_and_confusion(model, samples):
+@pytest.mark.parametrize(("model", "right"), [("base", 99), ("small", 98), ("nano", 98)])
+def test_labels_from_folders_give_accuracy_and_confusion(model, right, samples):
     result = infer(samples / "digits", "-m", model, "--labels", "folders")
     assert result.exit_code == 0
     pairs = [(int(row["expected"]), int(row["digit"])) for row in csv_rows(result.stdout)]
     assert [expected for expected, _ in pairs] == sorted([*range(10)] * 10)
     agreed = sum(expected == digit for expected, digit in pairs)
-    assert agreed >= 98
+    assert agreed >= right
     assert f"accuracy {agreed}.00 % ({agreed} of 100)" in result.stderr
     matrix = [line.split() for line in result.stderr.splitlines()[-10:]]
     assert matrix == [[str(i), *(str(pairs.count((i, j)) or ".") for j in range(10))] for i in range(10)]
