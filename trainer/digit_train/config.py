@@ -84,7 +84,7 @@ PRESETS = {
 # how the shipped models are made: long, keeping the last weights, from teachers' lessons
 LONG: dict[str, Any] = {"patience": 0, "dropout": 0.0, "styles": 5000, "precision": "mixed_bfloat16"}
 RELEASE = {
-    "nano": replace(PRESETS["nano"], crop=2, hidden=(172, 72), epochs=960, **LONG),  # and then once more in 4 bits
+    "nano": replace(PRESETS["nano"], crop=2, hidden=(172, 72), epochs=960, **LONG),  # and then twice more in 4 bits
     "small": replace(PRESETS["small"], epochs=480, **LONG),
     "base": replace(
         PRESETS["base"], epochs=240, batch_size=128, averaging=0.9995, outliers=40000, temperature=2.0, **LONG
