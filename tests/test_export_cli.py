@@ -88,7 +88,7 @@ def test_two_exports_in_two_processes_are_the_same_bytes(export, trained, tiny, 
 
 
 @pytest.mark.parametrize(
-    "gate", [("--max-accuracy-drop", "-101"), ("--min-agreement", "100.1")], ids=["drop", "agreement"]
+    "gate", [("--max-accuracy-drop", "-100"), ("--min-agreement", "100.1")], ids=["drop", "agreement"]
 )
 def test_a_missed_gate_exits_4_and_leaves_no_model(gate, export):
     _, output = export()

@@ -124,6 +124,7 @@ def test_an_output_where_nothing_can_be_written_is_refused_in_one_line(digits):
         ["--max-accuracy-drop", "1"],
         ["--max-accuracy-drop", "1", "--against", "base"],
         ["--against", "base", "--min-agreement", "nan"],
+        ["--against", "base", "--min-agreement", "-1"],
         ["--no-such-option"],
     ],
     ids=" ".join,

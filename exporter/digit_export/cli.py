@@ -29,8 +29,8 @@ from digit_infer.command import Command, Number, require
     help="int8 is the smallest and fastest and runs everywhere.",
 )
 @click.option("--data", default="mnist", show_default=True, help="What it was trained on: mnist, a folder or an .npz.")
-@click.option("--max-accuracy-drop", type=Number(), metavar="PP", help="Exit 4 above this, in percentage points.")
-@click.option("--min-agreement", type=Number(), metavar="PCT", help="Exit 4 below this, in percent.")
+@click.option("--max-accuracy-drop", type=Number(-100), metavar="PP", help="Exit 4 above this, in percentage points.")
+@click.option("--min-agreement", type=Number(0), metavar="PCT", help="Exit 4 below this, in percent.")
 @click.option("--force", is_flag=True, help="Replace the output file.")
 @click.version_option(__version__)
 @click.pass_context

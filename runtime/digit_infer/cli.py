@@ -38,9 +38,12 @@ def none_for_stdout(ctx: click.Context, param: click.Parameter, path: str | None
 )
 @click.option("--against", metavar="FLOAT.tflite", help="Run this model over the same pictures and compare.")
 @click.option(
-    "--max-accuracy-drop", type=Number(), metavar="PP", help="With --against: exit 4 above this, in percentage points."
+    "--max-accuracy-drop",
+    type=Number(-100),
+    metavar="PP",
+    help="With --against: exit 4 above this, in percentage points.",
 )
-@click.option("--min-agreement", type=Number(), metavar="PCT", help="With --against: exit 4 below this, in percent.")
+@click.option("--min-agreement", type=Number(0), metavar="PCT", help="With --against: exit 4 below this, in percent.")
 @click.option(
     "--min-confidence",
     type=Number(0, 1),
