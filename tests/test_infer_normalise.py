@@ -174,6 +174,13 @@ def test_a_result_depends_on_its_own_picture_alone(sample_pixels):
         np.testing.assert_array_equal(alone.pixels, pixels)
 
 
+def test_an_array_of_pictures_gives_what_they_give_one_by_one(sample_pixels):
+    array = np.concatenate([sample_pixels[:3], 255 - sample_pixels[:3], np.zeros((1, 28, 28), np.uint8)])
+    together, one_by_one = normalise_all(array, len(array)), normalise_all(iter(array), len(array))
+    np.testing.assert_array_equal(together.pixels, one_by_one.pixels)
+    assert together.reasons == one_by_one.reasons == [""] * 6 + ["blank"]
+
+
 def test_the_picture_given_is_left_alone(sample_pixels):
     picture = VARIANTS["dark on light"](sample_pixels[0])
     before = picture.copy()

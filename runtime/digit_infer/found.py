@@ -133,6 +133,9 @@ class Pictures(NamedTuple):
     def paths(self) -> list[str]:
         return [f"{self.name}[{number}]" for number in range(self.first, self.first + self.size)]
 
+    def of_mnists_size(self) -> bool:
+        return self.levels.shape[1:] == (28, 28) and self.levels.dtype == np.uint8
+
     def outcomes(self) -> Iterator[Outcome]:
         if self.levels.ndim == 3 and self.levels.dtype == np.uint8:
             return iter(self.levels)

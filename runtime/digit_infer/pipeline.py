@@ -100,6 +100,8 @@ class Reader:
 def read_all(batch: Batch) -> Read:
     """Decode and normalise."""
     others: dict[int, ImageError | Row] = {}
+    if (array := batch.array()) is not None:
+        return Read(*normalise_all(array, len(array)), others)
 
     def pictures() -> Iterator[Levels | None]:
         for i, outcome in enumerate(batch.outcomes()):

@@ -4,7 +4,10 @@ import math
 from collections.abc import Iterator
 from itertools import chain
 
-from digit_infer.found import Block, Found, Outcome
+import numpy as np
+
+from digit_infer.decode import Levels
+from digit_infer.found import Block, Found, Outcome, Pictures
 
 HEAVIEST = 2**24  # bytes that the inputs of a batch hold together, unless a single one holds more
 AT_ONCE = 1000  # inputs that are taken together to look at each
@@ -27,6 +30,11 @@ class Batch:
 
     def paths(self) -> list[str]:
         return [path for block in self.blocks for path in block.paths()]
+
+    def array(self) -> Levels | None:
+        """The pictures, (n, 28, 28), uint8, where all come from arrays of such: faster than their outcomes."""
+        arrays = [block.levels for block in self.blocks if isinstance(block, Pictures) and block.of_mnists_size()]
+        return np.concatenate(arrays) if arrays and len(arrays) == len(self.blocks) else None
 
     def outcomes(self) -> Iterator[Outcome]:
         return chain.from_iterable(block.outcomes() for block in self.blocks)
