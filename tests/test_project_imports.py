@@ -46,3 +46,14 @@ def test_neither_numpy_nor_pillow_is_loaded_for_help_or_while_a_runtime_is_tried
     code = f"import sys, digit_infer.{module}; print(sorted({{'numpy', 'PIL'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_plain_png_like_mnists_needs_no_pillow():
+    pytest.importorskip("pyspng")
+    code = (
+        "import sys, digit_infer.job; from digit_infer.decode import read_picture; "
+        "from digit_infer.normalise import normalise; normalise(read_picture(sys.argv[1])); print('PIL' in sys.modules)"
+    )
+    picture = min((ROOT / "samples/digits").rglob("*.png"))
+    done = subprocess.run([sys.executable, "-c", code, str(picture)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -13,7 +13,7 @@ from digit_infer.errors import DigitError
 if TYPE_CHECKING:
     from digit_infer.engine import Candidate
 
-NEEDED = {"numpy": "numpy", "pillow": "PIL"}  # distribution and module; engine and decoder cannot be loaded without
+NEEDED = {"numpy": "numpy", "pillow": "PIL"}  # distribution and module; nothing can be read without
 LITTLE_MEMORY = 120e6  # bytes; a run takes about 100 MB
 # of builtin operators, by TFLite's schema.fbs; those that digit-export writes
 OPERATORS = {0: "ADD", 1: "AVERAGE_POOL_2D", 6: "DEQUANTIZE", 9: "FULLY_CONNECTED", 18: "MUL", 22: "RESHAPE"}

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 
 from digit_infer.parameters import Parameters
 
@@ -16,6 +15,8 @@ def shrink(picture: Levels, side: int) -> Levels:
     scale = side / max(height, width)
     if scale >= 1:
         return picture
+    from PIL import Image  # slow to load, and what is like MNIST does without
+
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
 
@@ -106,6 +107,8 @@ def estimate_paper(levels: Levels, paper_level: Levels, p: Parameters) -> Levels
 
     paper_level: (n,). Where ink reaches the rim, it goes on with that; where only shadow does, with the rim's pixels.
     """
+    from PIL import Image, ImageFilter  # as above
+
     small = np.stack([shrink(one, p.paper_side) for one in levels])
     half = max(1, int(max(small.shape[1:]) * p.paper_window) // 2)
     rows, columns = (np.arange(-2 * half, length + 2 * half).clip(0, length - 1) for length in small.shape[1:])

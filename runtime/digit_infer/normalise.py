@@ -12,7 +12,6 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from digit_infer.components import Pieces, find_pieces, only
 from digit_infer.ink import Levels, find_ink, have_frame, shrink, slide, to_grey
@@ -184,6 +183,8 @@ def cut_out(ink: Levels, mask: NDArray[np.bool_], pieces: Pieces, kept: NDArray[
 
 def scale_into_box(ink: Levels, p: Parameters) -> Levels:
     """Scale the digit's longest side to the box, thin strokes thickened on the way: (up to 20, up to 20), uint8."""
+    from PIL import Image  # slow to load, and what is like MNIST does without
+
     fine = 4  # thickening needs finer steps than the result's pixels
     missing = p.thinnest - stroke_width(ink) * p.box / max(ink.shape)
     grown = round(max(0.0, missing) * fine / 2)  # to each side
@@ -202,6 +203,8 @@ def scale_into_box(ink: Levels, p: Parameters) -> Levels:
 
 def resize(ink: Levels, side: int) -> Levels:
     """Scale the longest side to `side`: area averaging down, bilinear up."""
+    from PIL import Image  # as above
+
     scale = side / max(ink.shape)
     height, width = (max(1, round(length * scale)) for length in ink.shape)
     method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
