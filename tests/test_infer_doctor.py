@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from digit_infer import doctor
-from digit_infer.bundle import read_bundle
+from digit_infer.bundle import SHIPPED, read_bundle
 from digit_infer.cli import main
 from digit_infer.doctor import Machine, examine, operators
 
@@ -144,6 +144,24 @@ def test_without_numpy_and_pillow_it_says_so():
     assert done.stdout.endswith("pip install digit-edge\n")
 
 
+@pytest.mark.parametrize(
+    ("package", "fault", "command"),
+    [
+        ("numpy", "libopenblas.so.0: cannot open shared object file", "sudo apt install libopenblas0"),
+        ("PIL", "libopenjp2.so.7: cannot open shared object file", "sudo apt install python3-pil"),
+        ("PIL", "cannot import name '_imaging'", "pip install --force-reinstall pillow"),
+    ],
+    ids=["a library for numpy", "a library for Pillow", "half a Pillow"],
+)
+def test_a_package_that_cannot_be_loaded_is_named_with_the_reason(package, fault, command, tmp_path, monkeypatch):
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text(f'raise ImportError("{fault}")')
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = examine("nano", None)
+    assert found.fault.endswith(f"cannot be loaded: ImportError: {fault}")
+    assert found.mend == command
+
+
 @pytest.mark.parametrize("machine", [PI32, Machine("armv8l", 32, 11, 36), Machine("aarch64", 32, 11, 36)], ids=str)
 def test_a_32_bit_userland_takes_32_bit_wheels_whatever_the_kernel(machine):
     assert machine.userland == "armv7l"
@@ -166,3 +184,8 @@ def test_the_operators_of_a_torn_model_are_no_reason_to_fail(length):
 def test_the_operators_are_those_of_the_model():
     assert operators(read_bundle("nano").content)[0] == ("QUANTIZE", 1)
     assert ("AVERAGE_POOL_2D", 2) in operators(read_bundle("nano").content)
+
+
+@pytest.mark.parametrize("model", SHIPPED)
+def test_every_operator_of_a_shipped_model_has_a_name(model):
+    assert not [name for name, _ in operators(read_bundle(model).content) if name.startswith("operator-")]

@@ -5,19 +5,20 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from digit_infer import __version__
+from digit_infer import engine as engines
 from digit_infer.errors import DigitError
-
-if TYPE_CHECKING:
-    from digit_infer.engine import Candidate
+from digit_infer.models import MODELS
 
 NEEDED = {"numpy": "numpy", "pillow": "PIL"}  # distribution and module; nothing can be read without
+NATIVE = {"numpy": "numpy", "pillow": "PIL.Image"}  # what loads their compiled parts
+# Debian's packages with the libraries that wheels from piwheels.org, which Raspberry Pi OS takes, leave to the system
+LIBRARIES = {"numpy": "libopenblas0", "pillow": "python3-pil"}
 LITTLE_MEMORY = 120e6  # bytes; a run takes about 100 MB
 # of builtin operators, by TFLite's schema.fbs; those that digit-export writes
 OPERATORS = {0: "ADD", 1: "AVERAGE_POOL_2D", 6: "DEQUANTIZE", 9: "FULLY_CONNECTED", 18: "MUL", 22: "RESHAPE"}
-OPERATORS |= {25: "SOFTMAX", 53: "CAST", 114: "QUANTIZE"}
+OPERATORS |= {25: "SOFTMAX", 45: "STRIDED_SLICE", 53: "CAST", 114: "QUANTIZE"}
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,10 @@ def examine(model: str, runtime: str | None) -> Diagnosis:
             return Diagnosis(lines, *no_wheel(list(WHEELS.values()), machine))
         command = f"{'linux32 ' * machine.mixed}pip install digit-edge"
         return Diagnosis(lines, f"{' and '.join(missing)} not installed", command)
+    for name, module in NATIVE.items():
+        if fault := engines.try_code(f"import {module}"):
+            packages = f"sudo apt install {LIBRARIES[name]}", f"pip install --force-reinstall {name}"
+            return Diagnosis(lines, f"{name} cannot be loaded: {fault}", packages["shared object file" not in fault])
     try:
         return examine_runtimes(model, runtime, machine, lines)
     except DigitError as error:
@@ -135,14 +140,11 @@ def describe_memory() -> str:
 
 def examine_runtimes(model: str, runtime: str | None, machine: Machine, lines: list[str]) -> Diagnosis:
     """Try each runtime with the smallest model that ships; then the model with the first that works."""
-    from digit_infer.engine import CANDIDATES, try_out
-    from digit_infer.models import MODELS
-
     usable, faults = [], {}
-    for candidate in CANDIDATES:
+    for candidate in engines.CANDIDATES:
         version, fault = installed(candidate.distribution, candidate.module.split(".")[0]), ""
         if version != "not installed":
-            fault = try_out(candidate.module, MODELS / "nano.tflite")
+            fault = engines.try_out(candidate.module, MODELS / "nano.tflite")
             faults[candidate.name] = fault
             usable += [] if fault else [candidate]
         lines.append(f"{candidate.name:<15} {version}{describe_fault(version, fault)}")
@@ -193,11 +195,10 @@ def no_wheel(wanted: list[Wheels], machine: Machine) -> tuple[str, str]:
     return fault, ""
 
 
-def examine_model(model: str, candidate: "Candidate", machine: Machine, lines: list[str]) -> Diagnosis:
+def examine_model(model: str, candidate: engines.Candidate, machine: Machine, lines: list[str]) -> Diagnosis:
     """Whether the runtime knows the model's operators and computes it rightly."""
     from digit_infer.bundle import read_bundle  # load numpy
     from digit_infer.classifier import Classifier, selftest
-    from digit_infer.engine import Engine
 
     bundle = read_bundle(model)
     needed = operators(bundle.content)
@@ -206,7 +207,7 @@ def examine_model(model: str, candidate: "Candidate", machine: Machine, lines: l
     )
     if any(version < 1 for _, version in needed):  # they count from 1; a runtime would take it for a new operator
         return Diagnosis(lines, f"{bundle.name} is damaged; export or copy it again")
-    engine = Engine(candidate.name, candidate.distribution, candidate.module)
+    engine = engines.Engine(candidate.name, candidate.distribution, candidate.module)
     if fault := engine.refusal(bundle.content):
         return Diagnosis(lines, f"{engine.name} {engine.version}: {fault}", mend_model(fault, engine.name, machine))
     verdict = selftest(Classifier(bundle, engine)) if len(bundle.golden_input) else "works; no golden vectors"

@@ -116,12 +116,17 @@ def installed(module: str) -> int:
 
 
 def try_out(module: str, model: Path) -> str:
-    """Run a model once in a process of its own, which a bad build or a bad file may kill; what went wrong, or ''."""
+    """Run a model once; what went wrong, or ''."""
+    return try_code(PROBE, module, str(model))
+
+
+def try_code(code: str, *arguments: str) -> str:
+    """Run Python in a process of its own, which a bad build or a bad file may kill; what went wrong, or ''."""
     import subprocess  # as above
 
     try:
         done = subprocess.run(
-            [sys.executable, "-c", PROBE, module, str(model)],
+            [sys.executable, "-c", code, *arguments],
             capture_output=True,
             text=True,
             check=False,
