@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from digit_infer.settings import SHIPPED
 from digit_train.augment import distort
-from digit_train.config import MILD, RELEASE
+from digit_train.config import MILD, RELEASE, Distortion
 from digit_train.data import load, split
 from digit_train.train import Run, train
 
@@ -36,6 +36,7 @@ def main(
     outliers = recipe.outliers
     rows = {
         "the recipe": recipe,
+        "the quick recipe's distortion": replace(recipe, distortion=Distortion()),
         "mild distortion throughout": replace(recipe, distortion=MILD),
         "strong distortion throughout": replace(recipe, settling=0),
         "no distortion": replace(recipe, augment=False),

@@ -1,7 +1,7 @@
 """From MNIST to a shipped model: python benchmarks/release.py base. The same command goes on where it was interrupted.
 
-Trains convolutional teachers, then the network from their answers, nano a second time with 4-bit weights and a third
-time with these fixed, and exports it to runs/<name>-<seed>/<name>.tflite. Teachers and lessons are made once for all
+Trains a convolutional teacher, then the network from its answers, nano a second time with 4-bit weights and a third
+time with these fixed, and exports it to runs/<name>-<seed>/<name>.tflite. Teacher and lessons are made once for all
 networks and seeds.
 """
 
@@ -14,7 +14,6 @@ import click
 from digit_infer.settings import SHIPPED
 from digit_train.train import CHECKPOINT
 
-TEACHERS = 2
 FOUR_BIT = ("nano",)
 
 
@@ -24,11 +23,9 @@ FOUR_BIT = ("nano",)
 @click.option("--runs", type=click.Path(path_type=Path), default="runs", show_default=True)
 def main(name: str, seed: int, runs: Path) -> None:
     folder, exact, rounded = (runs / f"{name}-{seed}{stage}" for stage in ("", "-float", "-rounded"))
-    options = ["--preset", name, "--recipe", "release", "--seed", str(seed), "--lessons", f"{runs}/lessons"]
-    for number in range(TEACHERS):
-        teacher = runs / f"teacher-{number}"
-        train(teacher, "--preset", "teacher", "--recipe", "release", "--seed", str(number))
-        options += ["--teacher", f"{teacher}/model.keras"]
+    train(runs / "teacher", "--preset", "teacher", "--recipe", "release")
+    options = ["--preset", name, "--recipe", "release", "--seed", str(seed)]
+    options += ["--teacher", f"{runs}/teacher/model.keras", "--lessons", f"{runs}/lessons"]
     if name in FOUR_BIT:
         train(exact, *options)
         options += ["--four-bit", "--init"]

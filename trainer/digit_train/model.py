@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -26,12 +27,14 @@ def build(config: Config) -> keras.Sequential:
         layers.append(keras.layers.Reshape((28, 28, 1)))
     for group in config.conv:
         for filters in group:
-            layers += activated(keras.layers.Conv2D, filters, config, kernel_size=3)
+            layers += activated(keras.layers.Conv2D, filters, config, kernel_size=3, padding="same")
         layers.append(keras.layers.MaxPooling2D())
     if config.crop:
         layers.append(keras.layers.Cropping2D(config.crop))
     if config.pool > 1:
         layers.append(keras.layers.AveragePooling2D(config.pool))
+    if config.conv:
+        layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dropout(config.dropout)]
     layers.append(keras.layers.Flatten())
     for width in config.hidden:
         layers += [*activated(keras.layers.Dense, width, config), keras.layers.Dropout(config.dropout)]
@@ -39,7 +42,7 @@ def build(config: Config) -> keras.Sequential:
     return keras.Sequential(layers)
 
 
-def activated(kind: type[keras.layers.Layer], width: int, config: Config, **options: int) -> list[keras.layers.Layer]:
+def activated(kind: type[keras.layers.Layer], width: int, config: Config, **options: Any) -> list[keras.layers.Layer]:
     """A layer of `width` units or filters with batch norm and ReLU, or a rounded one with ReLU."""
     if config.four_bit:
         return [RoundedDense(width, kernel_initializer="he_normal"), keras.layers.ReLU()]
