@@ -82,7 +82,7 @@ def draw(accuracies: dict[str, float], path: Path) -> None:
     ours = [read_bundle(name).contract["flatbuffer"]["bytes"] for name in accuracies]
     axes.plot(ours, [100 - accuracy for accuracy in accuracies.values()], "o-", ms=8, lw=2)
     for (name, accuracy), size in zip(accuracies.items(), ours, strict=True):
-        axes.annotate(name, (size, 100 - accuracy), (-8, -14), textcoords="offset points", weight="bold", ha="right")
+        axes.annotate(name, (size, 100 - accuracy), (4, 7), textcoords="offset points", weight="bold")
     axes.plot([mark.bytes for mark in PUBLISHED], [100 - mark.accuracy for mark in PUBLISHED], "s", color="0.5")
     for mark in PUBLISHED:
         left = mark.bytes > 1e6

@@ -77,7 +77,7 @@ def test_the_rows_do_not_depend_on_the_batch_size(size, samples):
     assert infer(samples, "--batch-size", size).stdout == infer(samples).stdout
 
 
-@pytest.mark.parametrize(("model", "right"), [("base", 99), ("small", 98), ("nano", 98)])
+@pytest.mark.parametrize(("model", "right"), [("base", 100), ("small", 98), ("nano", 98)])
 def test_labels_from_folders_give_accuracy_and_confusion(model, right, samples):
     result = infer(samples / "digits", "-m", model, "--labels", "folders")
     assert result.exit_code == 0
@@ -130,16 +130,17 @@ def test_blank_pages_are_rejected_without_a_digit(digits):
         assert (row["status"], row["digit"], row["confidence"], row["reason"]) == ("rejected", "", "", "blank")
 
 
-def test_low_confidence_is_rejected_and_keeps_its_best_guess(digits):
-    result = infer(digits, "--min-confidence", "1.0")
+def test_low_confidence_is_rejected_and_keeps_its_best_guess(samples):
+    result = infer(samples / "digits", "--min-confidence", "1.0")
     rows = csv_rows(result.stdout)
     assert result.exit_code == 0
     for row in rows:
         expected = ("ok", "") if float(row["confidence"]) == 1 else ("rejected", "low_confidence")
         assert (row["status"], row["reason"]) == expected
     assert "rejected" in {row["status"] for row in rows}
-    assert [row["digit"] for row in rows] == list("01234")
-    assert {row["status"] for row in csv_rows(infer(digits, "--min-confidence", "0").stdout)} == {"ok"}
+    all_accepted = csv_rows(infer(samples / "digits", "--min-confidence", "0").stdout)
+    assert {row["status"] for row in all_accepted} == {"ok"}
+    assert [row["digit"] for row in all_accepted] == [row["digit"] for row in rows]
 
 
 def test_the_run_record_tells_what_made_the_rows(digits, tmp_path, classifier):
