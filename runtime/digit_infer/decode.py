@@ -1,5 +1,6 @@
 """From a picture file to grey or colour levels as the picture was meant to be seen."""
 
+import importlib
 import io
 import math
 import os
@@ -22,6 +23,7 @@ try:
     from pyspng import c as spng  # what its `load` wraps, at a tenth of the whole cost
 except ImportError:  # there is no wheel for 32-bit ARM
     spng = None
+    importlib.import_module("PIL.Image")  # which every picture needs then: once, for all workers
 
 Levels = NDArray[np.uint8]
 LONGEST_SIDE = 1024  # pixels; larger pictures are reduced, by the decoder itself where it can (JPEG)
