@@ -23,7 +23,7 @@ class Distortion:
     thicker: float = 1.0  # and outwards by up to this, 1 at most
 
 
-# what the shipped models are trained with, and what every training ends with: chosen on the validation slice
+# what the larger shipped models are trained with, and what every training ends with: chosen on the validation slice
 STRONG = Distortion(share=0.95, rotation=20.0, scale=0.2, shear=14.0, shift=2.0, elastic_alpha=50.0, thinner=0.5)
 MILD = Distortion(rotation=10.5, scale=0.105, shear=7.0, shift=1.05, elastic_alpha=26.0, thinner=0.0, thicker=0.0)
 
