@@ -12,9 +12,9 @@ from digit_infer.errors import DigitError
 from digit_infer.models import MODELS
 
 NEEDED = {"numpy": "numpy", "pillow": "PIL"}  # distribution and module; nothing can be read without
-NATIVE = {"numpy": "numpy", "pillow": "PIL.Image"}  # what loads their compiled parts
-# Debian's packages with the libraries that wheels from piwheels.org, which Raspberry Pi OS takes, leave to the system
-LIBRARIES = {"numpy": "libopenblas0", "pillow": "python3-pil"}
+# what loads their compiled parts, and Debian's packages with the libraries that wheels from piwheels.org, which
+# Raspberry Pi OS takes, leave to the system
+COMPILED = {"numpy": ("numpy", "libopenblas0"), "pillow": ("PIL.Image", "python3-pil")}
 LITTLE_MEMORY = 120e6  # bytes; a run takes about 100 MB
 # of builtin operators, by TFLite's schema.fbs; those that digit-export writes
 OPERATORS = {0: "ADD", 1: "AVERAGE_POOL_2D", 6: "DEQUANTIZE", 9: "FULLY_CONNECTED", 18: "MUL", 22: "RESHAPE"}
@@ -106,10 +106,11 @@ def examine(model: str, runtime: str | None) -> Diagnosis:
             return Diagnosis(lines, *no_wheel(list(WHEELS.values()), machine))
         command = f"{'linux32 ' * machine.mixed}pip install digit-edge"
         return Diagnosis(lines, f"{' and '.join(missing)} not installed", command)
-    for name, module in NATIVE.items():
+    for name, (module, libraries) in COMPILED.items():
         if fault := engines.try_code(f"import {module}"):
-            packages = f"sudo apt install {LIBRARIES[name]}", f"pip install --force-reinstall {name}"
-            return Diagnosis(lines, f"{name} cannot be loaded: {fault}", packages["shared object file" not in fault])
+            lacks_library = "shared object file" in fault
+            mend = f"sudo apt install {libraries}" if lacks_library else f"pip install --force-reinstall {name}"
+            return Diagnosis(lines, f"{name} cannot be loaded: {fault}", mend)
     try:
         return examine_runtimes(model, runtime, machine, lines)
     except DigitError as error:
