@@ -181,33 +181,50 @@ def test_suffixes_in_capitals_are_known_too(held, as_files, tmp_path):
     assert answers(rows_of(tmp_path / "A.ZIP", tmp_path / "B.Tar.GZ")) == answers(as_files) * 2
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda pixels: pixels[..., None],
-        lambda pixels: np.stack([pixels] * 3, axis=-1),
-        lambda pixels: pixels.reshape(100, 784),
-        lambda pixels: pixels.astype(np.float32) / 255,
-        lambda pixels: pixels.astype(np.float64) / 255,
-        lambda pixels: pixels.astype(np.float16) / 255,
-        lambda pixels: pixels.astype(np.float32),
-        lambda pixels: pixels.astype(np.int64),
-        lambda pixels: pixels.astype(np.uint16) * 257,
-        lambda pixels: pixels.astype(">u2") * 257,
-        lambda pixels: pixels.astype(np.uint32),
-    ],
-    ids=["one channel", "rgb", "784", "f4 0-1", "f8 0-1", "f2 0-1", "f4 0-255", "i8", "u2", "big-endian", "u4"],
-)
+FORMS = {
+    "one channel": lambda pixels: pixels[..., None],
+    "rgb": lambda pixels: np.stack([pixels] * 3, axis=-1),
+    "784": lambda pixels: pixels.reshape(100, 784),
+    "f4 0-1": lambda pixels: pixels.astype(np.float32) / 255,
+    "f8 0-1": lambda pixels: pixels.astype(np.float64) / 255,
+    "f2 0-1": lambda pixels: pixels.astype(np.float16) / 255,
+    "f4 0-255": lambda pixels: pixels.astype(np.float32),
+    "i8": lambda pixels: pixels.astype(np.int64),
+    "u2": lambda pixels: pixels.astype(np.uint16) * 257,
+    "big-endian": lambda pixels: pixels.astype(">u2") * 257,
+    "u4": lambda pixels: pixels.astype(np.uint32),
+    "-1 to 1": lambda pixels: pixels / 127.5 - 1,
+    "standardised": lambda pixels: (pixels / 255 - 0.1307) / 0.3081,
+}
+
+
+@pytest.mark.parametrize("change", FORMS.values(), ids=FORMS)
 def test_an_array_of_another_shape_or_type_reads_the_same(change, sample_pixels, as_files, tmp_path):
     np.save(tmp_path / "a.npy", change(sample_pixels))
     rows = rows_of(tmp_path / "a.npy")
     assert [(row["status"], row["digit"]) for row in rows] == [(row["status"], row["digit"]) for row in as_files]
 
 
-def test_an_array_of_bool_is_black_and_white(sample_pixels, tmp_path):
-    np.save(tmp_path / "a.npy", sample_pixels > 127)
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
+def test_an_array_of_nothing_but_0_and_1_is_black_and_white(dtype, sample_pixels, tmp_path):
+    np.save(tmp_path / "a.npy", (sample_pixels > 127).astype(dtype))
     np.save(tmp_path / "b.npy", np.where(sample_pixels > 127, 255, 0).astype(np.uint8))
     assert answers(rows_of(tmp_path / "a.npy")) == answers(rows_of(tmp_path / "b.npy"))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_array_of_one_picture_with_its_channels_is_one(channels, sample_pixels, as_files, tmp_path):
+    np.save(tmp_path / "a.npy", np.dstack([sample_pixels[0]] * channels))
+    (row,) = rows_of(tmp_path / "a.npy")
+    assert (row["path"], row["digit"]) == (f"{tmp_path}/a.npy[0]", as_files[0]["digit"])
+
+
+def test_arrays_of_an_npz_that_hold_no_pictures_do_not_keep_from_reading_those_that_do(sample_pixels, tmp_path):
+    np.savez(tmp_path / "a.npz", one_hot=np.eye(10), other=np.zeros((5, 99)), x=sample_pixels[:3])
+    rows = rows_of(tmp_path / "a.npz")
+    assert [row["path"] for row in rows] == [f"{tmp_path}/a.npz/other", *(f"{tmp_path}/a.npz/x[{i}]" for i in range(3))]
+    assert [row["status"] for row in rows] == ["error", "ok", "ok", "ok"]
+    assert "this is (5, 99)" in rows[0]["reason"]
 
 
 def test_a_large_array_is_read_a_part_at_a_time(tmp_path):

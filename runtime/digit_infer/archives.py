@@ -140,23 +140,30 @@ def read_member(inner: Found, size: int, stream: IO[bytes]) -> Found | None:
     return inner._replace(content=content)
 
 
-def read_npz(path: str) -> Iterator[Pictures]:
-    """The arrays that are pictures; labels, which have one axis, are passed over."""
+def read_npz(path: str) -> Iterator[Block]:
+    """The arrays that are pictures; labels are passed over, and what is wrong with an array is its own row."""
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            with archive.open(member) as stream:
-                yield from read_npy(stream, f"{path}/{member.filename.removesuffix('.npy')}", labels=True)
+            name = f"{path}/{member.filename.removesuffix('.npy')}"
+            try:
+                with archive.open(member) as stream:
+                    yield from read_npy(stream, name, labels=True)
+            except ValueError as error:
+                yield found_file(name)._replace(fault=f"damaged archive: {error}".lower())
 
 
 def read_npy(stream: IO[bytes], name: str, *, labels: bool = False) -> Iterator[Pictures]:
-    """Raises ValueError for an array that does not hold pictures, pickled objects first of all."""
+    """Raises ValueError for an array that does not hold pictures, pickled objects first of all.
+
+    labels: whether arrays with one axis, or with as many columns as there are digits, are passed over.
+    """
     version = np.lib.format.read_magic(stream)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
         shape, column_major, dtype = read_header(stream)
     except Exception as error:  # it is Python source, whose parser raises whatever it meets
         raise ValueError("not the header of an array") from error
-    if labels and len(shape) < 2:
+    if labels and (len(shape) < 2 or shape[1:] == (10,)):
         return iter(())
     if column_major or dtype.kind not in "uifb":
         raise ValueError(f"pictures are rows of numbers, this holds {dtype}{' by columns' * column_major}")
@@ -173,7 +180,12 @@ def read_idx(stream: IO[bytes], name: str) -> Iterator[Pictures]:
 
 
 def read_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Iterator[Pictures]:
-    """Pictures, (n, h, w), (n, h, w, 1 or 3) or (n, 784), some at a time. Raises ValueError or EOFError."""
+    """Pictures, (n, h, w), (n, h, w, 1 or 3), (n, 784) or one, (h, w, 1 or 3), some at a time; levels, or a mask.
+
+    Raises ValueError or EOFError.
+    """
+    if len(shape) == 3 and shape[2] in (1, 3):
+        shape = (1, *shape)
     one = (28, 28) if shape[1:] == (784,) else shape[1:]
     if (len(one) == 3 and one[2] not in (1, 3)) or len(one) not in (2, 3):
         raise ValueError(f"pictures are (n, h, w), (n, h, w, 3) or (n, 784), this is {shape}")
@@ -186,7 +198,10 @@ def read_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], n
     for start in range(0, shape[0], together):
         count = min(together, shape[0] - start)
         content = read_exactly(stream, count * size)
-        yield Pictures(no_formula(name), start, np.frombuffer(content, dtype).reshape(count, *one))
+        levels = np.frombuffer(content, dtype).reshape(count, *one)
+        if dtype.kind in "ui" and levels.max() <= 1:  # a mask
+            levels = levels.astype(bool)
+        yield Pictures(no_formula(name), start, levels)
 
 
 def read_exactly(stream: IO[bytes], size: int) -> bytes:

@@ -162,10 +162,16 @@ def reduce(image: "Image") -> NDArray[Any]:
 
 
 def to_eight_bits(levels: NDArray[Any]) -> Levels:
-    """Scale deep grey to 0-255: floats about 0-1 from there, others from the power of two above the brightest."""
+    """Scale deep grey to 0-255: floats about 0-1 from there, others from the power of two above the brightest.
+
+    Floats around 0 with a small span, -1 to 1 or standardised as for training, are stretched from end to end.
+    """
     if not np.isfinite(levels).all():
         raise ImageError("holds NaN or infinite levels")
     darkest, brightest = float(levels.min()), float(levels.max())
+    span = brightest - darkest
+    if levels.dtype.kind == "f" and darkest < -0.2 and 0 < span < 8:
+        return np.rint((levels - darkest) * (255 / span)).astype(np.uint8)
     if levels.dtype.kind == "f" and darkest >= -0.5 and brightest <= 2:
         return np.rint(np.clip(levels, 0, 1) * 255).astype(np.uint8)
     bottom = min(darkest, 0.0)
