@@ -41,6 +41,13 @@ def noisy(picture):
     return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
 
 
+def speckled(picture):
+    """Twelve dots of dirt around the digit of `ink`."""
+    for place in range(20, 180, 14):
+        picture[30:33, place : place + 3] = 40
+    return picture
+
+
 VARIANTS = {
     "inverted in place": lambda digit: 255 - digit,
     "as rgb in place": lambda digit: np.dstack([digit] * 3),
@@ -69,6 +76,16 @@ VARIANTS = {
     "in a bold box": lambda digit: boxed(mixed(ink(digit), 20, 245), (12, 12, 187, 187), 9),
     "cut out along its box": lambda digit: boxed(mixed(ink(digit), 20, 245), (0, 0, 199, 199), 4),
     "between ruled lines": lambda digit: boxed(mixed(ink(digit), 20, 245), (-9, 12, 209, 187), 2),
+    "on a line that ends before the rim": lambda digit: lined(mixed(ink(digit), 20, 245), [(8, 184, 192, 184)]),
+    "between lines that end before the rim": lambda digit: lined(
+        mixed(ink(digit), 20, 245), [(8, 14, 192, 14), (8, 182, 192, 186)]
+    ),
+    "in a form's comb": lambda digit: lined(mixed(ink(digit), 20, 245), [(12, 100, 12, 188, 188, 188, 188, 100)]),
+    "scan with two dark edges": lambda digit: np.pad(mixed(ink(digit), 20, 245), ((0, 14), (0, 20))),
+    "on a coloured table": lambda digit: np.dstack(
+        [np.pad(mixed(ink(digit), 20, 245), ((30, 0), (30, 0)), constant_values=wood) for wood in (90, 60, 40)]
+    ),
+    "thin and small in a wide picture": lambda digit: mixed(ink(digit, 60, (800, 700), (350, 300)), 20, 245),
     "specks of dirt": lambda digit: speckled(mixed(ink(digit), 20, 245)),
 }
 BLANK_PAGES = {
@@ -81,6 +98,7 @@ BLANK_PAGES = {
     "faint colour noise": np.random.default_rng(0).integers(230, 235, (200, 300, 3)).astype(np.uint8),
     "grain of a scanner": np.random.default_rng(0).normal(235, 1.5, (200, 300)).astype(np.uint8),
     "grain of a camera": np.random.default_rng(0).normal(235, 3, (300, 400)).astype(np.uint8),
+    "grain and a few specks": speckled(np.random.default_rng(0).normal(235, 3, (700, 800)).astype(np.uint8)),
     "shaded paper": shade(300, 400).astype(np.uint8),
     "shaded and grainy paper": (shade(300, 400) + np.random.default_rng(0).normal(0, 3, (300, 400))).astype(np.uint8),
 }
@@ -96,11 +114,11 @@ def boxed(picture, corners, width):
     return np.asarray(page)
 
 
-def speckled(picture):
-    """Twelve dots of dirt around the digit of `ink`."""
-    for place in range(20, 180, 14):
-        picture[30:33, place : place + 3] = 40
-    return picture
+def lined(picture, lines):
+    page = Image.fromarray(picture)
+    for line in lines:
+        ImageDraw.Draw(page).line(line, fill=60, width=3)
+    return np.asarray(page)
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +261,12 @@ def test_single_digits_broken_or_not_are_never_several(sample_pixels):
     for pixels in sample_pixels:
         page = np.asarray(Image.fromarray(255 - pixels).resize((90, 90), Image.Resampling.BICUBIC))
         assert normalise(page).reason == ""
+
+
+@pytest.mark.parametrize("lines", [[(10, 150, 230, 154)], [(10, 80, 230, 80), (10, 150, 230, 150)]], ids=["one", "two"])
+def test_lines_alone_are_not_a_digit(lines):
+    page = lined(np.full((200, 240), 245, np.uint8), lines)
+    assert normalise(page).reason == "not_a_digit"
 
 
 def test_a_slashed_zero_is_no_frame_around_its_slash(classifier):

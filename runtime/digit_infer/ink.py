@@ -21,17 +21,48 @@ def shrink(picture: Levels, side: int) -> Levels:
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
 
 
+def sides(greys: Levels) -> list[Levels]:
+    """The outermost pixels of each of (n, h, w), side by side: (n, w) twice, (n, h) twice."""
+    return [greys[:, 0], greys[:, -1], greys[:, :, 0], greys[:, :, -1]]
+
+
 def rim(greys: Levels) -> Levels:
     """The outermost pixels of each of (n, h, w), sorted by level, (n, pixels): what most surely is paper."""
-    return np.sort(np.concatenate([greys[:, 0], greys[:, -1], greys[:, :, 0], greys[:, :, -1]], axis=1))
+    return np.sort(np.concatenate(sides(greys), axis=1))
 
 
-def to_grey(picture: Levels) -> Levels:
+def inner_rims(greys: Levels, depth: int) -> Levels:
+    """As `rim`, of what lies once and twice so deep: paper too where something else surrounds it."""
+    inner, innermost = (greys[:, d:-d, d:-d] for d in (depth, 2 * depth))
+    return np.sort(np.concatenate([rim(inner), rim(innermost)], axis=1))
+
+
+def frame_depth(greys: Levels, p: Parameters) -> int:
+    """How wide a frame around each of (n, h, w) may be, in pixels."""
+    return round(min(greys.shape[1:]) * p.frame)
+
+
+def paper_levels(greys: Levels, p: Parameters) -> NDArray[np.int32]:
+    """The level of the paper of each of (n, h, w), (n,): the rim's median.
+
+    Further inside where two sides are of one level and two of another: one of them is a table, or a scan's dark edge.
+    """
+    paper = quartiles(rim(greys))[1]
+    if depth := frame_depth(greys, p):
+        low, level, high = np.stack([quartiles(np.sort(side)) for side in sides(greys)], axis=1)
+        level.sort(axis=0)
+        contrast = level[2] - level[1]
+        parted = (contrast > p.faintest_ink) & (4 * (high - low).max(0) < contrast)
+        if parted.any():
+            paper[parted] = quartiles(inner_rims(greys[parted], depth))[1]
+    return paper
+
+
+def to_grey(picture: Levels, p: Parameters) -> Levels:
     """Project colours on the line from paper to ink, so that grey on orange keeps the contrast that luminance loses."""
     if picture.ndim == 2:
         return picture
-    edge = rim(picture.transpose(2, 0, 1))
-    paper = edge[:, edge.shape[1] // 2].astype(np.int32)
+    paper = paper_levels(picture.transpose(2, 0, 1), p)
     red, green, blue = (picture[..., channel].astype(np.int32) - paper[channel] for channel in range(3))
     distance = np.maximum(np.maximum(np.abs(red), np.abs(green)), np.abs(blue)).astype(np.uint8)
     inked = distance >= max(8, int(strongest(counts(distance[None]), 50)[0]) // 2)
@@ -48,9 +79,7 @@ def have_frame(greys: Levels, depth: int, p: Parameters) -> NDArray[np.bool_]:
     """Which of (n, h, w) have a frame around the rim, as where a form's cell was cut out along its lines: (n,)."""
     if not depth:
         return np.zeros(len(greys), bool)
-    inner, innermost = (greys[:, d:-d, d:-d] for d in (depth, 2 * depth))
-    inside = np.sort(np.concatenate([rim(inner), rim(innermost)], axis=1))
-    low, paper, high = quartiles(inside)
+    low, paper, high = quartiles(inner_rims(greys, depth))
     frame_low, frame, frame_high = quartiles(rim(greys))
     contrast = np.abs(frame - paper)
     return (contrast > p.faintest_ink) & (4 * np.maximum(high - low, frame_high - frame_low) < contrast)
@@ -66,15 +95,18 @@ def find_ink(greys: Levels, p: Parameters) -> Levels:
 
     Polarity is decided by the rim, not by a global threshold, which a shadow would split.
     """
-    edge, count = rim(greys), counts(greys)
-    paper_level = edge[:, edge.shape[1] // 2].astype(np.intp)
+    count = counts(greys)
+    paper_level = paper_levels(greys, p)
     dark_ink = paper_level - 255 + strongest(count[:, ::-1]) >= strongest(count) - paper_level
     flip = np.where(dark_ink, 255, 0).astype(np.uint8)
     levels = greys ^ flip[:, None, None]
     paper = estimate_paper(levels, paper_level.astype(np.uint8) ^ flip, p)
     inks = np.maximum(levels, paper) - paper
-    full = strongest(counts(inks))
-    faint = full < np.maximum(p.faintest_ink, p.faintest_over_grain * grain(levels))
+    count = counts(inks)
+    full, least = strongest(count), np.maximum(p.faintest_ink, p.faintest_over_grain * grain(levels))
+    # a thin digit in a wide picture has no more pixels than those few
+    full = np.where(full < least, strongest(count, 4000), full)
+    faint = full < least
     share = ALL_LEVELS / np.where(faint, np.inf, full)[:, None]
     ramps = np.rint(((share - p.ink_from) / (p.ink_full - p.ink_from)).clip(0, 1) * 255).astype(np.uint8)
     return np.stack([ramp.take(ink) for ramp, ink in zip(ramps, inks, strict=True)])
@@ -128,8 +160,7 @@ def estimate_paper(levels: Levels, paper_level: Levels, p: Parameters) -> Levels
 
 def have_ink_at_rim(levels: Levels, paper_level: Levels, p: Parameters) -> NDArray[np.bool_]:
     """In which of (n, h, w) ink reaches the rim: (n,). Its level jumps there, that of a shadow rises."""
-    sides = levels[:, 0], levels[:, -1], levels[:, :, 0], levels[:, :, -1]
-    jumps = np.concatenate([np.abs(side[:, 2:].astype(np.int16) - side[:, :-2]) for side in sides], axis=1)
+    jumps = np.concatenate([np.abs(side[:, 2:].astype(np.int16) - side[:, :-2]) for side in sides(levels)], axis=1)
     if jumps.shape[1] < 3:
         return np.zeros(len(levels), bool)
     third = np.partition(jumps, -3, axis=1)[:, -3]  # a speck of dirt jumps up and down, once each

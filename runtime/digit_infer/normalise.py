@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digit_infer.components import Pieces, find_pieces, only
-from digit_infer.ink import Levels, find_ink, have_frame, shrink, slide, to_grey
+from digit_infer.ink import Levels, find_ink, frame_depth, have_frame, shrink, slide, to_grey
 from digit_infer.parameters import PARAMETERS, Parameters
 
 SIDE = 28
@@ -57,7 +57,7 @@ def normalise_all(pictures: Iterable[Levels | None], count: int, p: Parameters =
             pixels[i] = picture  # while it lies in the cache
             sized.append(i)
         else:
-            greys[i] = to_grey(shrink(picture, p.work_side))
+            greys[i] = to_grey(shrink(picture, p.work_side), p)
     if sized:
         greys |= {i: pixels[i] for i in compress(sized, ~are_mnist_like(pixels)[sized])}
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
@@ -97,7 +97,7 @@ def are_mnist_like(pictures: Levels) -> NDArray[np.bool_]:
 
 def find_digits(greys: Levels, p: Parameters) -> list[Normalised]:
     """Normalise pictures of one size, (n, h, w), the whole way."""
-    depth = round(min(greys.shape[1:]) * p.frame)
+    depth = frame_depth(greys, p)
     framed = have_frame(greys, depth, p)
     results: dict[int, Normalised] = {}
     for chosen, inner in ((~framed, slice(None)), (framed, slice(depth, -depth))):
@@ -115,23 +115,28 @@ def find_digit(ink: Levels, mask: NDArray[np.bool_], pieces: Pieces, p: Paramete
     if not len(pieces.area):
         return BLANK
     kept, reason = choose(mask, pieces, p)
+    if pieces.size[kept].max() < p.smallest * max(ink.shape):
+        return BLANK
     return Normalised(centre(scale_into_box(cut_out(ink, mask, pieces, kept), p)), reason)
 
 
 def choose(mask: NDArray[np.bool_], pieces: Pieces, p: Parameters) -> tuple[NDArray[np.bool_], str]:
-    """Which pieces make up the digit, (pieces,), and why it is none: several of the same height side by side, or ink
-    all over the place.
+    """Which pieces make up the digit, (pieces,), and why it is none: several of the same height side by side, ink all
+    over the place, or nothing but a line.
     """
+    height, width = pieces.bottom - pieces.top, pieces.right - pieces.left
+    flat = width > p.flat * height  # the line that the digit stands on, or a stroke of it
     if len(pieces.area) == 1:
-        return np.ones(1, bool), ""
+        return np.ones(1, bool), "not_a_digit" if flat.all() else ""
     largest = int(pieces.area.argmax())
     fills = fills_picture(mask, pieces, largest)
     aside = pieces.touches_rim & (not fills)  # a table's edge, a neighbour's stroke
-    weight = pieces.area * np.where(aside, p.rim_weight, 1)
+    weight = pieces.area * np.where(aside | flat, p.rim_weight, 1)
     for piece in np.argsort(-pieces.size, kind="stable")[:3]:
         if is_frame(mask, pieces, int(piece), p):
             aside[piece], weight[piece] = True, 0
     main = int(weight.argmax())
+    aside |= flat & (width > width[main])
     beside = np.maximum(pieces.left - pieces.right[main], pieces.left[main] - pieces.right)
     above = np.maximum(pieces.top - pieces.bottom[main], pieces.top[main] - pieces.bottom)
     kept = ~aside & (pieces.area >= p.speck * pieces.area[main])
@@ -140,24 +145,30 @@ def choose(mask: NDArray[np.bool_], pieces: Pieces, p: Parameters) -> tuple[NDAr
     # how much of the higher one's height both share: of 6,000 enlarged MNIST training digits none has half, of 400
     # pairs a pixel apart all
     shared = np.minimum(pieces.bottom, pieces.bottom[main]) - np.maximum(pieces.top, pieces.top[main])
-    height = pieces.bottom - pieces.top
     alike = ~aside & (beside >= 0) & (shared > p.beside * np.maximum(height, height[main]))
     if alike.any():
         return kept, "several_digits"
     # the edges of a table or a scan touch the rim, and are few
     others = pieces.area[~kept & ~aside].sum() + np.sort(pieces.area[aside])[: -p.edges].sum()
-    return kept, "not_a_digit" if pieces.area[kept].sum() < others else ""
+    return kept, "not_a_digit" if flat[main] or pieces.area[kept].sum() < others else ""
 
 
 def is_frame(mask: NDArray[np.bool_], pieces: Pieces, piece: int, p: Parameters) -> bool:
-    """Whether a piece is drawn around another: all its ink runs along its box, which no slashed or broken 0 does."""
+    """Whether a piece is drawn around another: all its ink runs along its box, which no slashed or broken 0 does.
+
+    It may be open at the top, as a form's comb is, where it has straight sides and the other stands between them.
+    """
     top, left, bottom, right = (int(bound[piece]) for bound in (pieces.top, pieces.left, pieces.bottom, pieces.right))
-    enclosed = (pieces.top > top) & (pieces.left > left) & (pieces.bottom <= bottom) & (pieces.right < right)
-    if not (enclosed & (pieces.size >= p.enclosed * pieces.size[piece])).any():
+    between = (pieces.left > left) & (pieces.right < right) & (pieces.bottom <= bottom)
+    between &= (pieces.bottom > top) & (pieces.size >= p.enclosed * pieces.size[piece])
+    if not between.any():
         return False
-    alone = only(mask, pieces, np.arange(len(pieces.area)) == piece)
-    down, across = int((bottom - top) * p.frame_rim), int((right - left) * p.frame_rim)
-    return not alone[top + down : bottom - down, left + across : right - across].any()
+    alone = only(mask, pieces, np.arange(len(pieces.area)) == piece)[top:bottom, left:right]
+    down, across = int(len(alone) * p.frame_rim), int(alone.shape[1] * p.frame_rim)
+    if alone[down : len(alone) - down, across : alone.shape[1] - across].any():
+        return False
+    closed = (between & (pieces.top > top)).any()
+    return bool(closed or (alone[:, :across].any(1).all() and alone[:, -across:].any(1).all()))
 
 
 def fills_picture(mask: NDArray[np.bool_], pieces: Pieces, piece: int) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,9 @@ class Parameters:
     speck: float = 0.03  # of the main piece's area: smaller pieces are dirt
     near: float = 0.3  # of the main piece's size: pieces further off belong to something else
     beside: float = 0.5  # likeness to the main piece from which a piece beside it is another digit
-    rim_weight: float = 0.1  # of a piece that touches the picture's rim, when the main piece is chosen
+    rim_weight: float = 0.1  # of a line, or a piece that touches the picture's rim, when the main piece is chosen
+    flat: float = 8.0  # times as wide as high: a line, unless the digit is wider
+    smallest: float = 0.04  # of the picture's longer side: a smaller digit is dirt on an empty page
     frame: float = 0.08  # of the picture's shorter side: how wide a frame around the rim is cut off
     frame_rim: float = 0.15  # of a piece's box on each side: a piece with all its ink there, around another, is a frame
     enclosed: float = 0.25  # of a frame's size: what is at least as large may be the digit in it
