@@ -85,6 +85,10 @@ VARIANTS = {
     "on a coloured table": lambda digit: np.dstack(
         [np.pad(mixed(ink(digit), 20, 245), ((30, 0), (30, 0)), constant_values=wood) for wood in (90, 60, 40)]
     ),
+    "photographed across the edge of a deep shadow": lambda digit: shadowed(
+        mixed(ink(digit), (40, 40, 60), (225, 222, 215)), 0.3
+    ),
+    "on blue lines": lambda digit: mixed(ink(digit), (20, 20, 60), ruled((255, 255, 255), (170, 190, 230))),
     "thin and small in a wide picture": lambda digit: mixed(ink(digit, 60, (800, 700), (350, 300)), 20, 245),
     "specks of dirt": lambda digit: speckled(mixed(ink(digit), 20, 245)),
 }
@@ -112,6 +116,19 @@ def boxed(picture, corners, width):
     page = Image.fromarray(picture)
     ImageDraw.Draw(page).rectangle(corners, outline=60, width=width)
     return np.asarray(page)
+
+
+def shadowed(picture, light):
+    """The left part in the dark, with an edge a few pixels wide."""
+    falls = np.interp(np.arange(picture.shape[1]), [88, 96], [light, 1])
+    return (picture * falls.reshape(1, -1, *[1] * (picture.ndim - 2))).astype(np.uint8)
+
+
+def ruled(paper, line):
+    page = np.full((200, 200, 3), paper, np.uint8)
+    for top in range(10, 200, 45):
+        page[top : top + 2] = line
+    return page
 
 
 def lined(picture, lines):

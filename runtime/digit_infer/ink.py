@@ -68,8 +68,9 @@ def to_grey(picture: Levels, p: Parameters) -> Levels:
     inked = distance >= max(8, int(strongest(counts(distance[None]), 50)[0]) // 2)
     colours = np.stack([red[inked], green[inked], blue[inked]]).astype(np.float64)
     direction = np.linalg.eigh(colours @ colours.T)[1][:, -1]
-    # in whole steps, since the last digits differ from one processor to another; light stays light
-    steps = np.rint(direction * 1024).astype(np.int32)
+    # no longer than its steps, or shadows would end at black; whole, since the last digits differ from one processor to
+    # another; light stays light
+    steps = np.rint(direction * (1024 / abs(direction).sum())).astype(np.int32)
     steps *= np.sign(steps.sum() or steps[np.flatnonzero(steps)[0]])
     projected = (red * steps[0] + green * steps[1] + blue * steps[2] >> 10) + paper.sum() // 3
     return projected.clip(0, 255).astype(np.uint8)
@@ -97,19 +98,40 @@ def find_ink(greys: Levels, p: Parameters) -> Levels:
     """
     count = counts(greys)
     paper_level = paper_levels(greys, p)
-    dark_ink = paper_level - 255 + strongest(count[:, ::-1]) >= strongest(count) - paper_level
+    dark_ink = contrast(count[:, ::-1], 255 - paper_level, p) >= contrast(count, paper_level, p)
     flip = np.where(dark_ink, 255, 0).astype(np.uint8)
     levels = greys ^ flip[:, None, None]
     paper = estimate_paper(levels, paper_level.astype(np.uint8) ^ flip, p)
     inks = np.maximum(levels, paper) - paper
-    count = counts(inks)
-    full, least = strongest(count), np.maximum(p.faintest_ink, p.faintest_over_grain * grain(levels))
-    # a thin digit in a wide picture has no more pixels than those few
-    full = np.where(full < least, strongest(count, 4000), full)
-    faint = full < least
+    inks[dark_ink] = even_out(inks[dark_ink], paper[dark_ink], p)
+    full = contrast(counts(inks), np.zeros(1, np.int32), p)
+    faint = full < np.maximum(p.faintest_ink, p.faintest_over_grain * grain(levels))
     share = ALL_LEVELS / np.where(faint, np.inf, full)[:, None]
     ramps = np.rint(((share - p.ink_from) / (p.ink_full - p.ink_from)).clip(0, 1) * 255).astype(np.uint8)
     return np.stack([ramp.take(ink) for ramp, ink in zip(ramps, inks, strict=True)])
+
+
+def even_out(inks: Levels, paper: Levels, p: Parameters) -> Levels:
+    """Ink in a shadow as dark as in full light, (n, h, w): it keeps its share of the light, not its distance.
+
+    paper: (n, h, w), of light ink on dark.
+    """
+    light = 255 - paper
+    darkest, brightest = (extreme(light, axis=(1, 2)) for extreme in (np.min, np.max))
+    if (shaded := darkest < p.shaded * brightest).any():
+        full = brightest[shaded, None, None].astype(np.uint16)
+        gain = 64 * full // np.maximum(light[shaded], full // 3 + 1)  # whole numbers are the same everywhere
+        inks[shaded] = np.minimum(inks[shaded] * gain // 64, 255)
+    return inks
+
+
+def contrast(count: NDArray[np.intp], paper_level: NDArray[np.int32], p: Parameters) -> NDArray[np.intp]:
+    """How far the strongest ink lies above the paper, by the counts of each, (n, 256).
+
+    Where there is none, with less than usual taken for hot pixels: a thin digit in a wide picture has no more.
+    """
+    above = strongest(count) - paper_level
+    return np.where(above < p.faintest_ink, strongest(count, 4000) - paper_level, above)
 
 
 def counts(levels: Levels) -> NDArray[np.intp]:
@@ -153,7 +175,8 @@ def estimate_paper(levels: Levels, paper_level: Levels, p: Parameters) -> Levels
     opened = slide(slide(wide, half, np.minimum), half, np.maximum)
     size, papers = levels.shape[:0:-1], []
     for one in opened:
-        blurred = Image.fromarray(one).filter(ImageFilter.BoxBlur(half / 2))
+        soft = np.asarray(Image.fromarray(one).filter(ImageFilter.BoxBlur(half / 2)))
+        blurred = Image.fromarray(np.maximum(one, soft))  # where a shadow ends, its edge is no ink
         papers.append(blurred if blurred.size == size else blurred.resize(size, Image.Resampling.BILINEAR))
     return np.stack([np.asarray(paper) for paper in papers])
 
