@@ -335,6 +335,11 @@ def test_an_empty_picture_may_be_about_to_be_opened_again(tmp_path):
     assert watch.state_of_file(str(tmp_path / "a.png")) not in (True, False)
 
 
+def test_an_empty_picture_that_is_open_for_writing_is_waited_for_however_long(tmp_path):
+    with (tmp_path / "a.png").open("wb"):
+        assert watch.state_of_file(str(tmp_path / "a.png")) is False
+
+
 def test_without_watches_left_it_polls(tmp_path, monkeypatch):
     inotify_simple = pytest.importorskip("inotify_simple")
 

@@ -151,7 +151,7 @@ class Waiting:
 
 def state_of_file(path: str) -> object:
     """True for a file that nobody has open for writing, False for one that somebody has, or is gone; where the file
-    system or the file's owner does not let us know, its size and times.
+    system or the file's owner does not let us know, and of an empty one, its size and times.
 
     The kernel gives a lease (fcntl(2), F_SETLEASE) on a file only while no process can write to it.
     """
@@ -165,8 +165,8 @@ def state_of_file(path: str) -> object:
         about = os.fstat(descriptor)
         if stat.S_ISDIR(about.st_mode):
             return False
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         if about.st_size:  # else perhaps made now, to be opened again and written
-            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             return True
     except OSError as error:
         if error.errno == errno.EAGAIN:
