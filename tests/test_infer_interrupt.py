@@ -1,5 +1,6 @@
 """Whatever ends a run halfway, signal, kill or full disk: the rows so far are whole, and --resume brings the rest."""
 
+import errno
 import json
 import os
 import random
@@ -9,6 +10,9 @@ import subprocess
 import time
 
 import pytest
+from click.testing import CliRunner
+
+from digit_infer.cli import main
 
 EFFORT = ["--workers", "2", "--batch-size", "4"]
 
@@ -127,6 +131,28 @@ def test_a_run_may_be_interrupted_many_times(started, start_cli, images, whole, 
     process.communicate(timeout=60)
     assert sizes == sorted(set(sizes))
     assert path.read_bytes() == whole.read_bytes()
+
+
+def test_a_second_run_to_the_same_file_is_refused_and_the_first_goes_on(started, images, whole, run_cli):
+    process, path, _ = started
+    process.send_signal(signal.SIGSTOP)
+    for options in ([], ["--force"], ["--resume"]):
+        done = run_cli(str(images), "-o", str(path), *options)
+        assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+        assert b"another digit-infer is writing" in done.stderr
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=60)
+    assert path.read_bytes() == whole.read_bytes()
+
+
+def test_where_a_file_system_has_no_locks_it_does_without(samples, out, monkeypatch):
+    def no_lock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.lockf", no_lock)
+    command = [str(samples / "digits/0"), "-o", str(out / "rows.csv")]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert sorted(path.name for path in out.iterdir()) == ["rows.csv", "rows.csv.run.json"]
 
 
 @pytest.mark.parametrize("limit", [9_000, 9_500, 10_111])

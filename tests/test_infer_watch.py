@@ -12,7 +12,6 @@ import pytest
 
 from digit_infer import bell, watch
 from digit_infer.bundle import read_bundle
-from digit_infer.errors import OutputError
 from digit_infer.found import Found
 
 NOISE_IN_THE_CLOCK = """
@@ -298,13 +297,16 @@ def test_what_cannot_be_watched_is_a_usage_error(arguments, run_cli, tmp_path):
     assert b"--watch" in done.stderr
 
 
-def test_a_second_watcher_of_the_same_rows_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(watch, "PATIENCE", 0.1)
-    again = pytest.raises(OutputError, match="another watcher writes")
-    with watch.alone(tmp_path / "rows.csv"), again, watch.alone(tmp_path / "rows.csv"):
-        pass
-    with watch.alone(tmp_path / "rows.csv"):
-        pass
+def test_neither_a_second_watcher_nor_a_run_writes_into_its_rows(inbox, png, run_cli):
+    inbox.started()
+    for options in (["--watch"], ["--force"]):
+        (inbox.folder / "a.png").write_bytes(png)
+        done = run_cli("inbox", "-o", "rows.csv", *options, cwd=inbox.folder.parent)
+        line = "Error: another digit-infer is writing rows.csv; wait for it, or name another -o"
+        assert (done.returncode, done.stderr.decode().splitlines()[-1]) == (1, line)
+    inbox.await_rows("a.png")
+    inbox.stop()
+    assert sorted(path.name for path in inbox.folder.parent.iterdir()) == ["inbox", "rows.csv", "rows.csv.run.json"]
 
 
 def test_where_the_kernel_does_not_know_a_picture_is_read_once_it_changes_no_more(tmp_path, png, monkeypatch):

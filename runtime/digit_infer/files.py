@@ -15,6 +15,15 @@ from digit_infer.errors import InputError, OutputError
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tell what goes wrong in the body as an OutputError about `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to, renamed on success and removed on any failure.
 
@@ -22,11 +31,10 @@ def written_whole(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")  # Keras insists on its suffix
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            temporary.replace(path)
     finally:
         with suppress(OSError):  # it is gone, or its folder never was one
             temporary.unlink()

@@ -16,7 +16,7 @@ from digit_infer.report import Tally, describe_run
 from digit_infer.resume import start_or_resume
 from digit_infer.row import Row
 from digit_infer.settings import Effort, Options, Output
-from digit_infer.sinks import file_of_rows, open_stdout
+from digit_infer.sinks import alone, file_of_rows, open_stdout
 from digit_infer.sources import at_least_one, find_blocks
 from digit_infer.stream import Stream
 
@@ -54,16 +54,17 @@ class Job:
             return self.write_rows(found, *open_stdout())
         about = describe_run(self.classifier, self.inputs, self.options, self.against, self.expected)
         rows, record = file_of_rows(path), path.with_name(f"{path.name}.run.json")
-        found = start_or_resume(rows, record, about, found, self.tally, self.output)
-        try:
-            interrupted = self.write_rows(found, rows.kind.text, rows.write)
-        finally:
-            rows.close()
-        status = "interrupted" if interrupted else "complete"
-        # before the file has its name: a run killed in between is gone on with, and nothing is left to do
-        write_json(record, about | {"status": status} | self.tally.record() | {"parity": self.pairs.record()})
-        if not interrupted:
-            rows.complete()
+        with alone(path):
+            found = start_or_resume(rows, record, about, found, self.tally, self.output)
+            try:
+                interrupted = self.write_rows(found, rows.kind.text, rows.write)
+            finally:
+                rows.close()
+            status = "interrupted" if interrupted else "complete"
+            # before the file has its name: a run killed in between is gone on with, and nothing is left to do
+            write_json(record, about | {"status": status} | self.tally.record() | {"parity": self.pairs.record()})
+            if not interrupted:
+                rows.complete()
         return interrupted
 
     def write_rows(self, found: Stream, text: Format, write: Callable[[str], object]) -> bool:

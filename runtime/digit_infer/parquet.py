@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet
 
-from digit_infer.errors import OutputError
+from digit_infer.files import writing
 from digit_infer.row import Row
 from digit_infer.sinks import RowFile, as_written
 
@@ -50,12 +50,10 @@ class ParquetFolder(RowFile):
 
     def open(self, keep: int = 0) -> None:
         """Begin to write, behind the parts that are there, or afresh."""
-        try:
+        with writing(self.output):
             if not keep and self.partial.exists():
                 shutil.rmtree(self.partial)
-            self.partial.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.output}: {error.strerror or error}") from error
+            self.partial.mkdir(exist_ok=True)
 
     def write(self, text: str) -> None:
         """Append whole rows. Raises OutputError where the disk is full."""
@@ -84,11 +82,12 @@ class ParquetFolder(RowFile):
 
     def complete(self) -> None:
         """Give the folder its name."""
-        if self.output.exists():
-            old = self.output.with_name(f".{self.output.name}.{os.getpid()}.old")
-            self.output.replace(old)
-            self.partial.replace(self.output)
-            shutil.rmtree(old)
-        else:
-            self.partial.replace(self.output)
+        with writing(self.output):
+            if self.output.exists():
+                old = self.output.with_name(f".{self.output.name}.{os.getpid()}.old")
+                self.output.replace(old)
+                self.partial.replace(self.output)
+                shutil.rmtree(old)
+            else:
+                self.partial.replace(self.output)
         shutil.rmtree(self.interrupted, ignore_errors=True)  # where rows were made anew from those in it

@@ -2,12 +2,14 @@
 
 import csv
 import errno
+import fcntl
 import io
 import json
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple
 
 from digit_infer.command import require
 from digit_infer.errors import OutputError
+from digit_infer.files import writing
 from digit_infer.row import Row, printable
 
 QUOTED = re.compile(r'[,"\r\n]')  # what paths are quoted for
@@ -115,6 +118,32 @@ def file_of_rows(output: Path) -> "RowFile":
     return ParquetFolder(output)
 
 
+@contextmanager
+def alone(output: Path) -> Iterator[None]:
+    """Lock an output against other processes, by a hidden file beside it. Raises OutputError where one writes it.
+
+    The lock is none of flock(2): it would last as long as the workers of a run that was killed.
+    """
+    path = output.with_name(f".{output.name}.lock")
+    with writing(output):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    with file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = path.exists()  # else the run before removed it just now, and a third one may have made it anew
+        except BlockingIOError:
+            free = False
+        except OSError:
+            free = True  # the file system has no locks
+        if not free:
+            raise OutputError(f"another digit-infer is writing {output}; wait for it, or name another -o")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
 def as_written(text: str) -> bytes:
     """Names that are not UTF-8 are escaped."""
     return text.encode("utf-8", "backslashreplace")
@@ -155,8 +184,7 @@ class RowFile:
 
     def open(self, keep: int = 0) -> None:
         """Begin to write, behind the first `keep` rows of the partial file where there are any."""
-        try:
-            self.output.parent.mkdir(parents=True, exist_ok=True)
+        with writing(self.output):
             if keep:
                 held = islice(self.records(self.partial), keep + bool(self.kind.header))
                 end = sum(len(record) for record in held)
@@ -166,8 +194,6 @@ class RowFile:
             else:
                 self.file = self.partial.open("wb", buffering=0)
                 self.file.write(self.kind.header)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.output}: {error.strerror or error}") from error
 
     def write(self, text: str) -> None:
         """Append whole rows, or none of them. Raises OutputError where the disk is full."""
@@ -194,8 +220,9 @@ class RowFile:
 
     def complete(self) -> None:
         """Give the closed file its name."""
-        self.partial.replace(self.output)
-        self.interrupted.unlink(missing_ok=True)  # where rows were made anew from those in it
+        with writing(self.output):
+            self.partial.replace(self.output)
+            self.interrupted.unlink(missing_ok=True)  # where rows were made anew from those in it
 
 
 def open_stdout() -> tuple[Callable[[list[Row]], str], Callable[[str], object]]:

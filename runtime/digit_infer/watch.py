@@ -11,7 +11,6 @@ import signal
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -22,12 +21,11 @@ from digit_infer.found import Found
 from digit_infer.job import Job
 from digit_infer.report import Tally, describe_run
 from digit_infer.resume import check_same_run
-from digit_infer.sinks import RowFile, as_written, file_of_rows
+from digit_infer.sinks import RowFile, alone, as_written, file_of_rows
 from digit_infer.sources import find_images
 from digit_infer.stream import Stream
 
 SETTLED = 0.5  # seconds without a change, where nothing tells whether a file is still being written
-PATIENCE = 10  # seconds for the workers of a watcher that was killed to notice
 DECIDES_ROWS = "model_sha256", "normaliser", "inputs", "options"
 UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".temp", "~")  # names until a copy is complete
 
@@ -58,35 +56,10 @@ def watch(job: Job, note: Callable[[str], None]) -> None:
         write_json(record, about | {"status": "stopped"} | job.tally.record())
 
 
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, made where there is none. Raises OutputError where another watcher does."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    with file:
-        until = time.monotonic() + PATIENCE
-        while not locked(file.fileno()):
-            if time.monotonic() > until:
-                raise OutputError(f"another watcher writes {path}; stop it, or name another -o")
-            time.sleep(0.05)
-        yield
-
-
-def locked(descriptor: int) -> bool:
-    """Whether the lock could be taken."""
-    with suppress(BlockingIOError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
-
-
 def open_rows(job: Job, rows: RowFile, record: Path, about: dict[str, object]) -> set[str]:
     """Go on with the file of rows, or begin it; the paths that have their row."""
     seen: set[str] = set()
-    if rows.output.stat().st_size and not job.output.force:
+    if rows.output.exists() and rows.output.stat().st_size and not job.output.force:
         check_same_run(record, {name: about[name] for name in DECIDES_ROWS})
         kept = rows.kept_rows(rows.output)
         while part := list(islice(kept, 1000)):
