@@ -173,6 +173,19 @@ def test_rows_of_another_folder_are_not_gone_on_with(torn, images, out):
     assert contents(out) == before
 
 
+def test_the_same_names_in_another_working_folder_are_not_gone_on_with(images, out, monkeypatch):
+    monkeypatch.chdir(images.parent)
+    infer("7", "-o", out / "rows.csv")
+    tear(out / "rows.csv", (out / "rows.csv").read_bytes(), 300)
+    before = contents(out)
+    shutil.copytree(images, images.parent / "elsewhere/7")
+    monkeypatch.chdir(images.parent / "elsewhere")
+    assert_refused(infer("7", "-o", out / "rows.csv", "--resume"), "another working_folder", "--force")
+    assert contents(out) == before
+    monkeypatch.chdir(images.parent)
+    assert infer("7", "-o", out / "rows.csv", "--resume").exit_code == 3
+
+
 CHANGES = {
     "one added before": lambda images: shutil.copy(images / "j.png", images / "b.png"),
     "the first removed": lambda images: (images / NAMES[0]).unlink(),

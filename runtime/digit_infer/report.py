@@ -1,6 +1,7 @@
 """What a run amounts to: counts, accuracy, confusion, the run record."""
 
 import json
+import os
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -115,6 +116,7 @@ def describe_run(
         "runtime_version": classifier.engine.version,
         "normaliser": {"version": parameters.VERSION, "parameters": asdict(parameters.PARAMETERS)},
         "inputs": inputs,
+        "working_folder": None if all(map(os.path.isabs, inputs)) else os.getcwd(),
         "options": asdict(options),
         "labels_sha256": getattr(expected, "sha256", None),  # the file may be another under its old name
     }
