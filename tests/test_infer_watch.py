@@ -201,6 +201,31 @@ def test_a_full_disk_ends_it_with_a_line_and_whole_rows_and_it_goes_on_later(inb
     assert sorted(inbox.names()) == sorted(path.name for path in sample_files[:60])
 
 
+CHANGES = {
+    "saved by renaming": lambda path: (
+        path.with_name("saved").write_bytes(path.read_bytes()) and path.with_name("saved").rename(path)
+    ),
+    "removed": lambda path: path.unlink(),
+    "emptied": lambda path: path.write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_it_writes_no_row_into_a_file_that_another_program_has_changed(change, inbox, sample_files):
+    inbox.rename_in(sample_files[0], "a.png")
+    inbox.started()
+    inbox.await_rows("a.png")
+    change(inbox.rows)
+    inbox.rename_in(sample_files[1], "b.png")
+    code, said = inbox.ended()
+    line = "Error: rows.csv was replaced or changed by another program; start again"
+    assert (code, said.splitlines()[-1]) == (1, line)
+    inbox.started()
+    until(lambda: inbox.rows.read_bytes().count(b"\n") == 3)
+    assert inbox.names() == ["a.png", "b.png"]
+    inbox.stop()
+
+
 def test_a_clock_that_jumps_back_changes_nothing(inbox, sample_files, with_site):
     environment = with_site(NOISE_IN_THE_CLOCK)
     inbox.started(env=environment)

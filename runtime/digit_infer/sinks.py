@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -196,8 +196,10 @@ class RowFile:
                 self.file.write(self.kind.header)
 
     def write(self, text: str) -> None:
-        """Append whole rows, or none of them. Raises OutputError where the disk is full."""
+        """Append whole rows, or none of them. Raises OutputError where the disk is full, or the file another."""
         content, start = as_written(text), self.file.tell()
+        if not self.untouched(start):
+            raise OutputError(f"{self.partial} was replaced or changed by another program; start again")
         try:
             written = self.file.write(content)
             if written != len(content):
@@ -205,6 +207,13 @@ class RowFile:
         except OSError as error:
             self.file.truncate(start)
             raise self.stopped(error) from error
+
+    def untouched(self, size: int) -> bool:
+        """Whether the file is still the one that was opened, with so many bytes."""
+        with suppress(OSError):
+            now = self.partial.stat()
+            return os.path.samestat(now, os.fstat(self.file.fileno())) and now.st_size == size
+        return False
 
     def stopped(self, error: OSError) -> OutputError:
         """What to say when the rows so far are written and no more can be."""
