@@ -151,6 +151,23 @@ def test_a_list_on_stdin_may_hold_any_name(encoding, images, run_cli):
     assert done.stdout.count(b",ok,7,") == 1
 
 
+def test_a_list_on_stdin_may_end_its_names_with_nul(images, monkeypatch):
+    monkeypatch.setattr("digit_infer.sources.LIST_PART", 100)
+    paths = sorted(map(str, (images / "7").iterdir()))
+    odd = shutil.copy(paths[0], images / "7/x\n\n.png")
+    result = infer("-", input="".join(f"{path}\0" for path in [*paths, odd]))
+    assert [row["path"] for row in csv_rows(result.stdout)] == [*paths, str(odd)]
+    assert "no such file" not in result.stdout
+    lines = infer("-", input="\r\n".join(paths) + f"\0{odd}\n")
+    assert [row["path"] for row in csv_rows(lines.stdout)] == [*paths, f"{images}/7/x", ".png"]
+
+
+def test_a_picture_on_stdin_is_one_line(png):
+    result = infer("-", input=png)
+    line = "Error: - stands for a list of paths, and this is a picture; save it to a file and name that\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", line)
+
+
 def test_an_empty_list_on_stdin_is_one_line():
     result = infer("-", input="\n")
     assert (result.exit_code, result.stdout) == (1, "")

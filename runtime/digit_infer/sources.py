@@ -5,8 +5,10 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from io import BufferedIOBase
 from itertools import chain, islice
 from operator import attrgetter
+from typing import cast
 
 from digit_infer.errors import InputError
 from digit_infer.found import Block, Files, Found
@@ -19,6 +21,7 @@ MAGIC = (rb"\x89PNG\r\n", rb"\xff\xd8\xff", rb"GIF8[79]a", rb"BM.{4}\0{4}", rb"I
 FIRST_BYTES = re.compile(b"|".join(MAGIC), re.DOTALL)  # of pictures whose name has no known suffix
 TOGETHER = 1000  # files of a folder that are found before the first of them is read
 LISTED = 100_000  # entries of a folder that are read in order of name; a larger one as the file system lists it
+LIST_PART = 2**16  # bytes of a list that are read together, at most
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".npz", ".npy")
 IDX = re.compile(r"idx[123]-ubyte(\.gz)?$")
 OnSkip = Callable[[str], object]
@@ -54,7 +57,8 @@ def expand(given: str) -> list[str]:
 def open_input(path: str, on_skip: OnSkip) -> Iterator[Block]:
     """What one input holds."""
     if path == "-":
-        return (found_file(os.fsdecode(line)) for line in (line.rstrip(b"\r\n") for line in sys.stdin.buffer) if line)
+        stdin = cast("BufferedIOBase", sys.stdin.buffer)
+        return (found_file(os.fsdecode(name)) for name in names_listed(stdin) if name)
     if os.path.isdir(path):
         return walk(no_formula(path), on_skip)
     if is_archive(path):
@@ -62,6 +66,19 @@ def open_input(path: str, on_skip: OnSkip) -> Iterator[Block]:
 
         return read_archive(path, on_skip)
     return iter([found_file(path)])
+
+
+def names_listed(stream: BufferedIOBase) -> Iterator[bytes]:
+    """The names in a list: a line each, or where it begins with a NUL among them, as of `find -print0`, up to a NUL."""
+    part, rest = stream.read1(LIST_PART), b""
+    if b"\0" in part and FIRST_BYTES.match(part):
+        raise InputError("- stands for a list of paths, and this is a picture; save it to a file and name that")
+    end = re.compile(rb"\0" if b"\0" in part else rb"\r*\n|\0")
+    while part:
+        *names, rest = end.split(rest + part)
+        yield from names
+        part = stream.read1(LIST_PART)
+    yield rest
 
 
 def is_archive(path: str) -> bool:
