@@ -1,6 +1,8 @@
 """What the command line names is found: every picture once, in a fixed order, and nothing else."""
 
+import inspect
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,16 @@ def test_a_folder_is_read_to_the_bottom_in_sorted_order(tmp_path):
         picture(tmp_path / name)
     expected = ["10.png", "9.png", "a.png", "b.png", "another/y.png", "sub/z.png", "sub/deep/c.png"]
     assert paths(tmp_path) == [str(tmp_path / name) for name in expected]
+
+
+def test_folders_may_lie_deeper_than_python_recurses(tmp_path):
+    good = picture(tmp_path / Path(*"d" * 200) / "a.png")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        assert paths(tmp_path) == [good]
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_hidden_files_and_folders_are_left_out(tmp_path):

@@ -105,20 +105,21 @@ def at_least_one(blocks: Iterator[Block]) -> Iterator[Block]:
 
 def walk(folder: str, on_skip: OnSkip) -> Iterator[Block]:
     """The pictures of one folder and, after them, of its sub-folders; links to folders are not followed."""
-    subfolders: list[str] = []
-    try:
-        with os.scandir(folder) as entries:
-            first = list(islice(entries, LISTED + 1))
-            if len(first) <= LISTED:
-                first.sort(key=attrgetter("name"))
-            listed = chain(first, entries)
-            while part := list(islice(listed, TOGETHER)):
-                if names := list(choose(part, subfolders, on_skip)):
-                    yield Files(names)
-    except OSError:
-        yield found_file(folder)
-    for subfolder in sorted(subfolders):
-        yield from walk(subfolder, on_skip)
+    waiting = [folder]
+    while waiting:
+        folder, subfolders = waiting.pop(), list[str]()
+        try:
+            with os.scandir(folder) as entries:
+                first = list(islice(entries, LISTED + 1))
+                if len(first) <= LISTED:
+                    first.sort(key=attrgetter("name"))
+                listed = chain(first, entries)
+                while part := list(islice(listed, TOGETHER)):
+                    if names := list(choose(part, subfolders, on_skip)):
+                        yield Files(names)
+        except OSError:
+            yield found_file(folder)
+        waiting += sorted(subfolders, reverse=True)
 
 
 def choose(entries: list[os.DirEntry[str]], subfolders: list[str], on_skip: OnSkip) -> Iterator[str]:
