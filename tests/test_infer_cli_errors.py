@@ -108,6 +108,14 @@ def test_an_output_where_nothing_can_be_written_is_refused_in_one_line(digits):
     assert_one_line(infer(digits, "-o", "/proc/rows.csv"))
 
 
+@pytest.mark.parametrize("length", [245, 300])
+@pytest.mark.parametrize("option", ["-o", "--debug-dir"])
+def test_too_long_a_name_is_one_line(option, length, digits, out):
+    result = infer(digits, option, out / f"{'x' * (length if option == '-o' else 300)}.csv")
+    assert_one_line(result)
+    assert result.stderr.startswith(f"Error: cannot write {out}/x")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

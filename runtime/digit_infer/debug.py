@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
 from digit_infer.errors import ImageError, OutputError
-from digit_infer.files import written_whole
+from digit_infer.files import writing, written_whole
 from digit_infer.found import Found
 from digit_infer.pipeline import Details
 from digit_infer.row import Row, printable
@@ -25,7 +25,9 @@ class DebugFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        with writing(folder):
+            held = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+        if held:
             raise OutputError(f"{folder} is not an empty folder; name another for --debug-dir, or empty it")
         self.folder = folder
         self.count = 0

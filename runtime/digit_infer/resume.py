@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from digit_infer.errors import OutputError
-from digit_infer.files import write_json
+from digit_infer.files import write_json, writing
 from digit_infer.found import Found
 from digit_infer.report import Tally
 from digit_infer.row import Row
@@ -23,7 +23,8 @@ def start_or_resume(
 
     Raises OutputError where rows would be lost, or are not the first ones of this very run.
     """
-    held = next((path for path in (rows.partial, rows.output) if path.exists()), None)
+    with writing(rows.output):
+        held = next((path for path in (rows.partial, rows.output) if path.exists()), None)
     if output.resume and held:
         check_same_run(record, about)
         if output.retry_errors:

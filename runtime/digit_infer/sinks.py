@@ -156,8 +156,9 @@ class RowFile:
 
     def __init__(self, output: Path) -> None:
         self.output, self.kind = output, kind_of(output)
-        if output.exists() and output.is_dir() != self.is_folder:
-            raise OutputError(f"{output} is {'no folder' if self.is_folder else 'a folder'}; name another")
+        with writing(output):  # its folder may be closed to us, or its name too long
+            if output.exists() and output.is_dir() != self.is_folder:
+                raise OutputError(f"{output} is {'no folder' if self.is_folder else 'a folder'}; name another")
         self.partial = self.interrupted = output.with_name(f"{output.name}.partial")
         self.way_on = "--resume goes on with them"
 
