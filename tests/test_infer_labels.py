@@ -79,10 +79,15 @@ def test_a_picture_that_the_table_does_not_know_has_nothing_expected(data, pictu
     assert f"({right} of 50)" in result.stderr
 
 
-def test_a_table_that_knows_no_picture_gives_no_accuracy(data):
-    result = infer("images/7", "--labels", write_table(data / "labels.csv", {"elsewhere.png": 7}))
-    assert result.exit_code == 0
-    assert "accuracy" not in result.stderr
+def test_labels_that_know_no_picture_give_a_warning_and_no_accuracy(data, sample_files):
+    write_table(data / "labels.csv", {"elsewhere.png": 7})
+    shutil.copy(sample_files[0], "a.png")
+    hints = {"labels.csv": "labels.csv names none of them", "folders": "none lies in a folder named 0 to 9"}
+    for labels, hint in hints.items():
+        result = infer("a.png", "--labels", labels)
+        assert result.exit_code == 0
+        assert "accuracy" not in result.stderr
+        assert result.stderr.splitlines()[1:] == [f"warning: no picture has a label: {hint}"]
 
 
 def test_pictures_of_one_name_in_two_folders_have_each_its_label(data):

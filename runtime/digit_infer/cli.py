@@ -197,6 +197,9 @@ def main(
         return
     interrupted = job.run()
     note(job.tally.summary())
+    if labels and not job.tally.expected:
+        hint = "none lies in a folder named 0 to 9" if labels == "folders" else f"{labels} names none of them"
+        note(f"warning: no picture has a label: {hint}")
     if summary:
         job.write_summary(Path(summary))
     conclude(ctx, job, interrupted)
