@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import shutil
 import tarfile
 import zipfile
 
@@ -136,7 +137,7 @@ def test_what_is_no_picture_in_an_archive_is_skipped_and_counted(kind, sample_fi
                 archive.writestr(name, content)
     else:
         with tarfile.open(path, "w") as archive:
-            folder, link = tarfile.TarInfo("sub"), tarfile.TarInfo("link.png")
+            folder, link = tarfile.TarInfo("sub"), tarfile.TarInfo("link")
             folder.type, link.type, link.linkname = tarfile.DIRTYPE, tarfile.SYMTYPE, "/etc/passwd"
             archive.addfile(folder)
             archive.addfile(link)
@@ -148,7 +149,7 @@ def test_what_is_no_picture_in_an_archive_is_skipped_and_counted(kind, sample_fi
     found = [one.path.removeprefix(f"{path}/") for one in find_images([str(path)], skipped.append)]
     assert found == ["scan.png", "sub/scan", "sub/broken.png"]
     names = [one.removeprefix(f"{path}/") for one in skipped]
-    assert names == ["link.png"] * (kind == "tar") + [
+    assert names == ["link"] * (kind == "tar") + [
         "notes.txt",
         "sub/.hidden.png",
         "__MACOSX/sub/._scan.png",
@@ -157,6 +158,14 @@ def test_what_is_no_picture_in_an_archive_is_skipped_and_counted(kind, sample_fi
     result = infer(path)
     assert result.exit_code == 3
     assert f"3 pictures: 2 ok, 0 rejected, 1 errors; {len(names)} other files skipped" in result.stderr
+
+
+def test_a_link_in_a_tar_has_its_row(sample_files, tmp_path):
+    (tmp_path / "b.png").symlink_to(shutil.copy(sample_files[0], tmp_path / "a.png"))
+    (tmp_path / "c.png").hardlink_to(tmp_path / "a.png")
+    tarred(tmp_path / "a.tar", sorted(tmp_path.glob("*.png")), tmp_path)
+    reasons = [row["reason"] for row in rows_of(tmp_path / "a.tar")]
+    assert reasons == ["", "a link to another file", "a link to another file"]
 
 
 def test_archives_within_folders_are_left_closed(held, tmp_path):

@@ -95,9 +95,11 @@ def read_tar(path: str, on_skip: OnSkip) -> Iterator[Found]:
             for member in archive:
                 content = archive.extractfile(member) if member.isfile() else None
                 inner = found_file(f"{path}/{member.name}")
+                if link := member.islnk() or member.issym():  # to what a stream has passed, or lies elsewhere
+                    content = io.BytesIO()
                 found = read_member(inner, member.size, content) if content else None
                 if found:
-                    yield found
+                    yield found._replace(fault="a link to another file") if link else found
                 elif not member.isdir():
                     on_skip(inner.path)
             while zipped and stream.read(2**20):
