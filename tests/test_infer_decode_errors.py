@@ -38,11 +38,12 @@ def png_claiming(width, height):
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
         (b"\x89PNG\r\n\x1a\n", "not an image"),
         (b"\xff\xd8\xff\xe0" + b"\0" * 300, "not an image"),
+        (b"\0\0\0\x18ftypheic" + b"\0" * 300, "HEIC, which Pillow cannot read; save it as JPEG"),
         (png_claiming(50_000, 50_000), "larger than 178 MP"),
         (png_claiming(13_350, 13_350), "larger than 178 MP"),
         (png_claiming(100, 100), "truncated PNG"),
     ],
-    ids=["empty", "text", "svg", "png name only", "jpeg name only", "2500 MP", "178.2 MP", "no pixels"],
+    ids=["empty", "text", "svg", "png name only", "jpeg name only", "heic", "2500 MP", "178.2 MP", "no pixels"],
 )
 def test_the_reason_says_what_is_wrong(content, expected, tmp_path):
     (tmp_path / "a.png").write_bytes(content)

@@ -29,6 +29,7 @@ Levels = NDArray[np.uint8]
 LONGEST_SIDE = 1024  # pixels; larger pictures are reduced, by the decoder itself where it can (JPEG)
 MAX_MEGAPIXELS = 178
 ORIENTATION = 0x0112  # EXIF's tag
+HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1")  # as a phone's photo begins, behind 4 bytes
 SMALL = 2**16  # bytes; larger files are left to Pillow, which reads them piece by piece
 OPENED = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # a named pipe at once instead of waiting for its writer
 PNG_START = struct.Struct(">16xII5sI")  # behind signature and IHDR: width, height, kind and checksum
@@ -119,7 +120,9 @@ def open_image(file: BinaryIO) -> "Image":
     except Image.DecompressionBombError as error:
         raise ImageError(f"larger than {MAX_MEGAPIXELS} MP") from error
     except Exception as error:  # the parsers of 40 formats raise whatever they meet
-        raise ImageError("not an image") from error
+        file.seek(4)
+        heic = file.read(8) in HEIC
+        raise ImageError("HEIC, which Pillow cannot read; save it as JPEG" if heic else "not an image") from error
     if image.width * image.height > MAX_MEGAPIXELS * 1e6:
         raise ImageError(f"larger than {MAX_MEGAPIXELS} MP")
     return image
