@@ -108,6 +108,34 @@ def test_an_output_where_nothing_can_be_written_is_refused_in_one_line(digits):
     assert_one_line(infer(digits, "-o", "/proc/rows.csv"))
 
 
+def test_force_replaces_what_a_link_points_to(digits, out):
+    (out / "kept").mkdir()
+    (out / "rows.csv").symlink_to("kept/rows.csv")
+    for _ in range(2):
+        assert infer(digits, "-o", out / "rows.csv", "--force").exit_code == 0
+    assert (out / "rows.csv").is_symlink()
+    assert len((out / "kept/rows.csv").read_text().splitlines()) == 11
+    assert [path.name for path in (out / "kept").iterdir()] == ["rows.csv"]
+
+
+def test_an_output_that_is_a_pipe_is_refused(digits, out, time_limit):
+    os.mkfifo(out / "rows.csv")
+    with time_limit(20):
+        assert_one_line(infer(digits, "-o", out / "rows.csv", "--force"))
+    assert (out / "rows.csv").is_fifo()
+
+
+@pytest.mark.parametrize("name", ["00017.png", "labels.csv", "rows.csv", "rows.csv.run.json", "../7/rows.csv"])
+def test_a_summary_in_the_place_of_another_file_is_refused(name, digits, nothing_read):
+    (digits / "labels.csv").write_text("path,label\n00017.png,7\n")
+    before = {path: path.read_bytes() for path in digits.iterdir()}
+    command = [digits / "00017.png", "-o", digits / "rows.csv", "--labels", digits / "labels.csv"]
+    result = infer(*command, "--summary", digits / name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--summary would replace" in result.stderr
+    assert {path: path.read_bytes() for path in digits.iterdir()} == before
+
+
 @pytest.mark.parametrize("length", [245, 300])
 @pytest.mark.parametrize("option", ["-o", "--debug-dir"])
 def test_too_long_a_name_is_one_line(option, length, digits, out):

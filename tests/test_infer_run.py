@@ -115,6 +115,20 @@ def test_the_summary_has_the_comparison_too(images, tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text())["parity"]["agreement"] == 1
 
 
+def test_a_summary_goes_through_a_link_and_into_a_pipe(images, tmp_path, run_cli):
+    (tmp_path / "link.json").symlink_to("summary.json")
+    command = str(images / "7"), "-m", "nano", "--quiet", "--summary"
+    run_cli(*command, str(tmp_path / "link.json"))
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "summary.json").read_text())["counts"]["pictures"]
+    piped = run_cli(*command, "/dev/stdout").stdout
+    with (tmp_path / "both").open("wb") as both:
+        run_cli(*command, "/dev/stdout", stdout=both)
+    for written in (piped, (tmp_path / "both").read_bytes()):
+        rows, summary = written[: written.index(b"{")], written[written.index(b"{") :]
+        assert json.loads(summary)["counts"]["pictures"] == rows.count(b"\n") - 1 > 0
+
+
 def test_a_summary_that_cannot_be_written_is_one_line(images):
     result = infer(images / "7", "--summary", "/proc/summary.json", "--quiet")
     assert result.exit_code == 1

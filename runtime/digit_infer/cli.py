@@ -216,6 +216,11 @@ def usage_fault(given: dict[str, Any]) -> str:
         return "--resume goes on with the file of -o, and without --against and --debug-dir"
     if given["watch"] and (not given["output"] or any(given[option] for option in UNWATCHED)):
         return "--watch goes on with the file of -o, without --against, --debug-dir, --summary, --resume"
+    if given["summary"]:
+        others = [*given["inputs"], *(given[name] for name in ("model", "against", "labels", "output"))]
+        others.append(given["output"] and f"{given['output']}.run.json")
+        if os.path.realpath(given["summary"]) in [os.path.realpath(other) for other in others if other]:
+            return "--summary would replace a file that is read or written; give it a name of its own"
     if given["retry_errors"] and not given["resume"]:
         return "--retry-errors goes with --resume"
     if not any(given[option] for option in ("inputs", "selftest", "doctor", "benchmark", "model_info")):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digit_infer.errors import InputError, OutputError
+
+STREAMS = "/dev/fd/", "/dev/std", "/proc/"  # files by these names are open already, and not to be replaced
 
 
 @contextmanager
@@ -27,8 +30,11 @@ def writing(path: Path) -> Iterator[None]:
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to, renamed on success and removed on any failure.
 
-    Raises OutputError where the folder cannot be written or the disk is full.
+    A link stays, what it points to is replaced. Raises OutputError where the folder cannot be written or the disk is
+    full.
     """
+    if os.path.islink(path):
+        path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")  # Keras insists on its suffix
     try:
         with writing(path):
@@ -41,9 +47,16 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value of plain types for people and programs to read."""
+    """Write a value of plain types for people and programs to read, also to a pipe, a device or an open stream."""
+    text = json.dumps(value, indent=1) + "\n"
+    with writing(path):
+        if str(path).startswith(STREAMS) or (path.exists() and not path.is_file()):
+            sys.stdout.flush()  # perhaps the same
+            with path.open("a") as file:
+                file.write(text)
+            return
     with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1) + "\n")
+        temporary.write_text(text)
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:

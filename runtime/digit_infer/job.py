@@ -54,7 +54,7 @@ class Job:
             return self.write_rows(found, *open_stdout())
         about = describe_run(self.classifier, self.inputs, self.options, self.against, self.expected)
         rows, record = file_of_rows(path), path.with_name(f"{path.name}.run.json")
-        with alone(path):
+        with alone(rows.target):
             found = start_or_resume(rows, record, about, found, self.tally, self.output)
             try:
                 interrupted = self.write_rows(found, rows.kind.text, rows.write)

@@ -83,11 +83,11 @@ class ParquetFolder(RowFile):
     def complete(self) -> None:
         """Give the folder its name."""
         with writing(self.output):
-            if self.output.exists():
-                old = self.output.with_name(f".{self.output.name}.{os.getpid()}.old")
-                self.output.replace(old)
-                self.partial.replace(self.output)
+            if self.target.exists():
+                old = self.target.with_name(f".{self.target.name}.{os.getpid()}.old")
+                self.target.replace(old)
+                self.partial.replace(self.target)
                 shutil.rmtree(old)
             else:
-                self.partial.replace(self.output)
+                self.partial.replace(self.target)
         shutil.rmtree(self.interrupted, ignore_errors=True)  # where rows were made anew from those in it

@@ -55,7 +55,7 @@ def skip_rows(rows: RowFile, found: Stream, tally: Tally) -> int:
 def without_good_rows(rows: RowFile, held: Path, found: Stream) -> Stream:
     """The inputs, those with a good row together with it; a file is begun that will replace the one held."""
     kept = rows.kept_rows(held)
-    rows.partial = rows.output.with_name(f"{rows.output.name}.retry")
+    rows.partial = rows.target.with_name(f"{rows.target.name}.retry")
     rows.open()
 
     def pairs() -> Iterator[Found]:

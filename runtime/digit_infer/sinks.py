@@ -157,9 +157,11 @@ class RowFile:
     def __init__(self, output: Path) -> None:
         self.output, self.kind = output, kind_of(output)
         with writing(output):  # its folder may be closed to us, or its name too long
-            if output.exists() and output.is_dir() != self.is_folder:
-                raise OutputError(f"{output} is {'no folder' if self.is_folder else 'a folder'}; name another")
-        self.partial = self.interrupted = output.with_name(f"{output.name}.partial")
+            if output.exists() and not (output.is_dir() if self.is_folder else output.is_file()):
+                raise OutputError(f"{output} is no {'folder' if self.is_folder else 'regular file'}; name another")
+        # a link stays, what it points to is replaced
+        self.target = Path(os.path.realpath(output)) if os.path.islink(output) else output
+        self.partial = self.interrupted = self.target.with_name(f"{self.target.name}.partial")
         self.way_on = "--resume goes on with them"
 
     def records(self, path: Path) -> Iterator[bytes]:
@@ -231,7 +233,7 @@ class RowFile:
     def complete(self) -> None:
         """Give the closed file its name."""
         with writing(self.output):
-            self.partial.replace(self.output)
+            self.partial.replace(self.target)
             self.interrupted.unlink(missing_ok=True)  # where rows were made anew from those in it
 
 

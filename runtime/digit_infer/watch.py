@@ -43,7 +43,7 @@ def watch(job: Job, note: Callable[[str], None]) -> None:
     record = rows.output.with_name(f"{rows.output.name}.run.json")
     about = describe_run(job.classifier, job.inputs, job.options, None, job.expected)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with alone(rows.output):
+    with alone(rows.target):
         seen = open_rows(job, rows, record, about | {"status": "watching"})
         try:
             with Bell(job.inputs) as bell:
