@@ -53,6 +53,13 @@ def test_the_contact_sheet_holds_every_card(images, tmp_path):
         np.testing.assert_array_equal(sheets[number // 40][top : top + height, left : left + width], card)
 
 
+def test_a_folder_within_one_that_is_read_is_refused(images):
+    result = run(images, "--debug-dir", images / "../images/cards")
+    assert result.exit_code == 2
+    assert f"--debug-dir lies in {images}" in result.stderr
+    assert not (images / "cards").exists()
+
+
 def test_a_folder_with_something_in_it_is_refused_before_anything_is_read(images, tmp_path):
     result = run(images, "-o", tmp_path / "rows.csv", "--debug-dir", images)
     assert result.exit_code == 1

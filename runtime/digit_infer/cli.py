@@ -221,6 +221,10 @@ def usage_fault(given: dict[str, Any]) -> str:
         others.append(given["output"] and f"{given['output']}.run.json")
         if os.path.realpath(given["summary"]) in [os.path.realpath(other) for other in others if other]:
             return "--summary would replace a file that is read or written; give it a name of its own"
+    if given["debug_dir"]:
+        for folder in given["inputs"]:
+            if os.path.realpath(given["debug_dir"]).startswith(os.path.join(os.path.realpath(folder), "")):
+                return f"--debug-dir lies in {folder}, so its cards would be read as pictures; name another"
     if given["retry_errors"] and not given["resume"]:
         return "--retry-errors goes with --resume"
     if not any(given[option] for option in ("inputs", "selftest", "doctor", "benchmark", "model_info")):
