@@ -15,6 +15,7 @@ from digit_infer.engine import find_engine
 from digit_infer.errors import ModelError
 from digit_train.config import PRESETS
 from digit_train.fold import equalize, fold
+from digit_train.four_bit import RoundedDense
 from digit_train.model import build
 
 
@@ -89,7 +90,39 @@ def test_int8_is_integer_from_end_to_end(model, sample_pixels):
     assert not dtypes & {np.float32, np.float16}
 
 
-def test_a_layer_that_cannot_be_folded_is_refused():
-    model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.LayerNormalization()])
+layers = keras.layers
+REFUSED = {
+    "normalised": lambda: [layers.Flatten(), layers.LayerNormalization(), layers.Dense(10)],
+    "shifted levels": lambda: [layers.Rescaling(1 / 127.5, offset=-1), layers.Flatten(), layers.Dense(10)],
+    "tanh": lambda: [layers.Flatten(), layers.Dense(8, "tanh"), layers.ReLU(), layers.Dense(10)],
+    "softmax": lambda: [layers.Flatten(), layers.Dense(10, "softmax")],
+    "no ReLU between": lambda: [layers.Flatten(), layers.Dense(8), layers.Dense(10)],
+    "ReLU at the end": lambda: [layers.Flatten(), layers.Dense(10), layers.ReLU()],
+    "ReLU6": lambda: [layers.Flatten(), layers.Dense(8), layers.ReLU(6), layers.Dense(10)],
+    "leaky ReLU": lambda: [layers.Flatten(), layers.Dense(8), layers.ReLU(negative_slope=0.1), layers.Dense(10)],
+    "ReLU above 1": lambda: [layers.Flatten(), layers.Dense(8), layers.ReLU(threshold=1), layers.Dense(10)],
+    "batch norm after ReLU": lambda: [
+        *(layers.Flatten(), layers.Dense(8), layers.ReLU(), layers.BatchNormalization(), layers.Dense(10))
+    ],
+    "batch norm first": lambda: [layers.Flatten(), layers.BatchNormalization(), layers.Dense(10)],
+    "batch norm without gain": lambda: [layers.Flatten(), layers.Dense(10), layers.BatchNormalization(scale=False)],
+    "cropped unevenly": lambda: [
+        *(layers.Reshape((28, 28, 1)), layers.Cropping2D(((0, 4), (2, 2))), layers.Flatten(), layers.Dense(10))
+    ],
+    "pooled overlapping": lambda: [
+        *(layers.Reshape((28, 28, 1)), layers.AveragePooling2D(15, strides=13), layers.Flatten(), layers.Dense(10))
+    ],
+    "pooled before cropping": lambda: [
+        *(layers.Reshape((28, 28, 1)), layers.AveragePooling2D(2), layers.Cropping2D(1), layers.Flatten()),
+        layers.Dense(10),
+    ],
+    "not unrolled": lambda: [layers.Dense(8), layers.ReLU(), layers.Dense(10)],
+    "no Dense layer": lambda: [layers.Flatten()],
+    "weights of 4 bits in training": lambda: [layers.Flatten(), RoundedDense(10)],
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_network_that_would_become_another_is_refused(case):
     with pytest.raises(ModelError, match="only networks of Dense layers"):
-        fold(model)
+        fold(keras.Sequential([keras.Input((28, 28)), *REFUSED[case]()]))

@@ -23,32 +23,46 @@ class Folded:
 def fold(model: keras.Sequential, temperature: float = 1.0) -> Folded:
     """Reduce the network to crop, pooling and Dense layers, with division by 255, batch norm and temperature in those.
 
-    What is folded is linear, so nothing changes but rounding. Raises ModelError for a layer it does not know.
+    What is folded is linear, so nothing changes but rounding. Raises ModelError for any other network than cropping and
+    pooling, as `build` makes them, and Dense layers with a ReLU after each but the last.
     """
+    only = "only networks of Dense layers as digit-train builds them are exported or fitted into 4 bits"
     crop, pool, scale = 0, 1, 1.0
     dense: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    linear = False  # since the last Dense layer
     for layer in model.layers:
         match layer:
-            case keras.layers.Rescaling():
-                scale = layer.scale
-            case keras.layers.Cropping2D():
-                crop = layer.cropping[0][0]
-            case keras.layers.AveragePooling2D():
-                pool = layer.pool_size[0]
-            case keras.layers.Dense():
+            case keras.layers.Rescaling(scale=float(), offset=0) if not dense:
+                scale *= layer.scale
+            case keras.layers.Cropping2D(cropping=((top, bottom), (left, right))) if (
+                top == bottom == left == right and pool == 1 and not dense
+            ):
+                crop += top
+            case keras.layers.AveragePooling2D(pool_size=(side, width), padding="valid") if (
+                side == width and layer.strides == (side, side) and pool == 1 and not dense
+            ):
+                pool = side
+            case keras.layers.Reshape(target_shape=(28, 28, 1)) | keras.layers.Flatten() if not dense:
+                pass
+            case keras.layers.Dense(activation=keras.activations.linear) if (
+                not linear and len(layer.weights) == 1 + layer.use_bias  # those of 4 bits in training have more
+            ):
                 kernel, *biases = (weight.astype(np.float64) for weight in layer.get_weights())
                 dense.append((kernel if dense else kernel * scale, biases[0] if biases else np.zeros(layer.units)))
-            case keras.layers.BatchNormalization():
+                linear = True
+            case keras.layers.BatchNormalization(scale=True, center=True) if linear:
                 gamma, beta, mean, variance = (weight.astype(np.float64) for weight in layer.get_weights())
                 gain = gamma / np.sqrt(variance + layer.epsilon)
                 kernel, bias = dense[-1]
                 dense[-1] = kernel * gain, (bias - mean) * gain + beta
-            case keras.layers.ReLU() | keras.layers.Dropout() | keras.layers.Flatten() | keras.layers.Reshape():
+            case keras.layers.ReLU(max_value=None, negative_slope=0, threshold=0) if linear:
+                linear = False
+            case keras.layers.Dropout():
                 pass
             case _:
-                raise ModelError(
-                    f"layer {layer.name}: only networks of Dense layers are exported or fitted into 4 bits"
-                )
+                raise ModelError(f"layer {layer.name}: {only}")
+    if not linear or len(dense[0][0]) != ((28 - 2 * crop) // pool) ** 2:
+        raise ModelError(only)
     kernel, bias = dense[-1]
     dense[-1] = kernel / temperature, bias / temperature
     return Folded(crop, pool, [(kernel.astype(np.float32), bias.astype(np.float32)) for kernel, bias in dense])
