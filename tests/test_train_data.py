@@ -38,6 +38,7 @@ BROKEN = {
         lambda a: a.update(y_test=np.where(a["y_test"] == 7, 1, a["y_test"])),
         "y_test has no picture of 7",
     ),
+    "dark on light": (lambda a: a.update(x_test=255 - a["x_test"]), "x_test is dark on light; .*, 255 - x_test"),
     "pickled objects": (lambda a: a.update(y_test=np.array([{}] * 100, object)), "not an .npz"),
 }
 

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Minutes, or up to an hour as for the models that ship.",
 )
-@click.option("--data", default="mnist", show_default=True, help="mnist, a folder with sub-folders 0 to 9, or an .npz.")
+@click.option(
+    "--data",
+    default="mnist",
+    show_default=True,
+    help="mnist, a folder with sub-folders 0 to 9, or an .npz, light on dark.",
+)
 @click.option("--epochs", type=click.IntRange(1), help="At most.  [default: the preset's]")
 @click.option(
     "--patience",

@@ -44,7 +44,10 @@ def load(source: str) -> Digits:
 
 
 def load_npz(path: Path) -> Digits:
-    """Read x_train, y_train, x_test, y_test: images (n, 28, 28), uint8; labels (n,), whole numbers 0-9."""
+    """Read x_train, y_train, x_test, y_test: images (n, 28, 28), uint8, light on dark; labels (n,), whole numbers 0-9.
+
+    They are taken as they are, so raises DataError where most are dark on light.
+    """
     try:
         file = read_npz(path)
         arrays = {name: file[name] for name in NAMES}
@@ -57,6 +60,8 @@ def load_npz(path: Path) -> Digits:
         if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
             raise DataError(f"{path}: y_{part} is {labels.dtype} {labels.shape}, need {len(images)} whole numbers")
         check_classes(labels, f"{path}: y_{part}")
+        if np.median(np.concatenate([images[:, [0, -1]].ravel(), images[:, :, [0, -1]].ravel()])) > 127:  # of the rims
+            raise DataError(f"{path}: x_{part} is dark on light; give it light on dark, 255 - x_{part}")
         arrays[f"y_{part}"] = labels.astype(np.uint8)
     return Digits(**arrays)
 
