@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -69,7 +70,17 @@ def test_metrics_of_other_weights_are_not_taken_for_this_model(export, trained, 
     assert read_bundle(str(output)).contract["training"] == {}
 
 
-def test_the_parity_report_is_printed_and_written(export, tiny):
+@pytest.mark.parametrize("content", ["", "[]"])
+def test_damaged_metrics_are_one_line(content, export, trained, tmp_path):
+    (tmp_path / "model.keras").write_bytes(trained.read_bytes())
+    (tmp_path / "metrics.json").write_text(content)
+    result, output = export(model=tmp_path / "model.keras")
+    assert result.exit_code == 1
+    assert "metrics.json is damaged" in result.stderr
+    assert not output.exists()
+
+
+def test_the_parity_report_is_printed_and_written_and_is_of_this_file_and_the_keras_model(export, trained, digits):
     result, output = export()
     report = json.loads(output.with_name("digits.tflite.parity.json").read_text())
     assert report["pictures"] == 100
@@ -77,6 +88,11 @@ def test_the_parity_report_is_printed_and_written(export, tiny):
     assert report["accuracy_change"] == pytest.approx(change)
     assert f"{100 * report['candidate_accuracy']:.3f} %" in result.stdout
     assert len(report["flips"]) == pytest.approx(100 * (1 - report["agreement"]))
+    bundle = read_bundle(str(output))
+    exact = softmax(logits(load_model(trained), digits.x_test, none=False) / bundle.contract["temperature"])
+    difference = np.abs(Classifier(bundle, find_engine()).classify(digits.x_test) - exact).max()
+    assert report["largest_difference"] == pytest.approx(difference) != 0
+    assert report["reference_accuracy"] == pytest.approx(np.mean(exact.argmax(1) == digits.y_test))
 
 
 def test_two_exports_in_two_processes_are_the_same_bytes(export, trained, tiny, tmp_path):
@@ -131,15 +147,26 @@ def test_chosen_pictures_are_spread_over_all_classes():
     assert len(set(chosen.tolist())) == len(chosen)
 
 
-def test_calibration_never_sees_the_test_set(export, tiny, tmp_path):
-    with np.load(tiny) as file:
-        arrays = dict(file)
-    other = tmp_path / "other.npz"
-    np.savez(other, **arrays | {"x_test": arrays["x_test"][::-1], "y_test": arrays["y_test"][::-1]})
+def test_neither_calibration_nor_temperature_sees_the_test_set(export, trained, digits, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, digits.x_test.shape, np.uint8) // 2
+    other = replace(digits, x_test=noise, y_test=np.roll(digits.y_test, 1))
+    np.savez(tmp_path / "other.npz", **asdict(other))
+    (tmp_path / "model.keras").write_bytes(trained.read_bytes())
+    metrics = json.loads(trained.with_name("metrics.json").read_text())
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics | {"data_sha256": other.digest()}))
     _, first = export()
-    _, second = export("--data", str(other), output=tmp_path / "second.tflite")
-    parts = [read_bundle(str(path)) for path in (first, second)]
-    assert parts[0].contract["flatbuffer"] == parts[1].contract["flatbuffer"]
+    _, second = export("--data", tmp_path / "other.npz", model=tmp_path / "model.keras", output=tmp_path / "2.tflite")
+    contracts = [read_bundle(str(path)).contract for path in (first, second)]
+    assert contracts[0]["flatbuffer"] == contracts[1]["flatbuffer"]
+    assert contracts[0]["temperature"] == contracts[1]["temperature"]
+
+
+def test_other_data_than_the_model_was_trained_on_is_refused(export, digits, tmp_path):
+    np.savez(tmp_path / "other.npz", **asdict(replace(digits, y_test=np.roll(digits.y_test, 1))))
+    result, output = export("--data", tmp_path / "other.npz")
+    assert result.exit_code == 1
+    assert "was trained on other data: give the same --data" in result.stderr
+    assert not output.exists()
 
 
 def test_the_model_file_stays_a_plain_tflite_file(export):

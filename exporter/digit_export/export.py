@@ -18,6 +18,8 @@ from digit_infer import parameters
 from digit_infer.bundle import parse_bundle, write_bundle
 from digit_infer.classifier import Classifier, Probabilities
 from digit_infer.engine import Engine
+from digit_infer.errors import DataError, ModelError
+from digit_infer.files import DAMAGE
 from digit_infer.parity import Parity, compare
 from digit_train.data import Digits, split
 from digit_train.model import beside_none, load_model, weights_digest
@@ -38,10 +40,12 @@ class Exported:
 def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Exported:
     """Convert, then measure with the classifier that ships; the same arguments give the same bytes.
 
-    Raises ModelError for a file that is not a network of digit-train's.
+    Raises ModelError for a file that is not a network of digit-train's, DataError for other data than it learnt from.
     """
     model = load_model(path)
     training = read_training(path, model)
+    if training and training["data_sha256"] != digits.digest():
+        raise DataError(f"{path} was trained on other data: give the same --data as to digit-train")
     held = held_back(digits, training)
     none = bool(training) and training["config"]["outliers"] > 0  # whether it knows what is no digit
     temperature = fit_temperature(logits(model, digits.x_train[held], none), digits.y_train[held]) if training else 1.0
@@ -90,8 +94,11 @@ def read_training(path: Path, model: keras.Sequential) -> dict[str, Any]:
     metrics = path.with_name("metrics.json")
     if not metrics.exists():
         return {}
-    training: dict[str, Any] = json.loads(metrics.read_text())
-    return training if training.get("weights_sha256") == weights_digest(model) else {}
+    try:
+        training: dict[str, Any] = json.loads(metrics.read_text())
+        return training if training["weights_sha256"] == weights_digest(model) else {}
+    except (OSError, *DAMAGE) as error:
+        raise ModelError(f"{metrics} is damaged ({error}); restore it, or remove it to export without it") from error
 
 
 def held_back(digits: Digits, training: dict[str, Any]) -> NDArray[np.int64]:

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import zipfile
-import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from digit_infer import parameters
 from digit_infer.errors import ModelError
+from digit_infer.files import DAMAGE
 from digit_infer.models import MODELS
 from digit_infer.settings import SHIPPED
 
@@ -21,17 +21,6 @@ FORMAT = 1
 DIGITS = tuple("0123456789")
 LABELS = *DIGITS, "none"  # of the outputs; some models have no last one
 IDENTIFIER = b"TFL3"  # at byte 4 of every TFLite flatbuffer
-# what zipfile, json and numpy raise for bytes that are not what they should be
-DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    AttributeError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    TypeError,
-    ValueError,
-)
 ZIP_START = b"PK\3\4\x14\0\0\0\0\0\0\0\x21\0"  # of each member as `write_bundle` stores it, dated 1980
 
 

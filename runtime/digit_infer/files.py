@@ -3,7 +3,9 @@
 import json
 import os
 import sys
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,18 @@ from numpy.typing import NDArray
 from digit_infer.errors import InputError, OutputError
 
 STREAMS = "/dev/fd/", "/dev/std", "/proc/"  # files by these names are open already, and not to be replaced
+# what zipfile, json and numpy raise for bytes that are not what they should be
+DAMAGE = (
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
 
 
 @contextmanager
@@ -63,6 +77,6 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """All arrays of an .npz, in the order they were saved in; pickled objects are refused. Raises InputError."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            return {name: np.asarray(array) for name, array in arrays.items()}  # a member that is no .npy is bytes
+    except (OSError, *DAMAGE) as error:
         raise InputError(f"{path} is not a readable .npz ({error})") from error
