@@ -1,6 +1,7 @@
 """Data sets to train on, and what is said of broken ones."""
 
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -59,6 +60,15 @@ def test_a_file_that_is_no_npz_is_refused(content, tmp_path):
     path = tmp_path / "broken.npz"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"not an \.npz"):
+        load(str(path))
+
+
+def test_a_member_that_is_no_array_is_refused(tiny, tmp_path):
+    path = tmp_path / "broken.npz"
+    with zipfile.ZipFile(tiny) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, b"text" if name == "x_test.npy" else source.read(name))
+    with pytest.raises(DataError, match="x_test is "):
         load(str(path))
 
 

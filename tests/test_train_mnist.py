@@ -81,13 +81,14 @@ def test_without_any_source_one_line_says_what_to_do(home, no_keras_host, monkey
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["garbage", "other arrays"])
+@pytest.mark.parametrize("kind", ["garbage", "other arrays", "a zeroed block"])
 def test_a_spoilt_cache_is_not_believed(kind, home, monkeypatch):
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: np.zeros(10, np.uint8) for name in mnist.SHA256})
+    np.savez_compressed(buffer, **{name: np.zeros(10, np.uint8) for name in mnist.SHA256})
     cache = home / ".keras" / "datasets" / "mnist.npz"
     cache.parent.mkdir(parents=True)
-    cache.write_bytes(b"garbage" if kind == "garbage" else buffer.getvalue())
+    content = b"garbage" if kind == "garbage" else buffer.getvalue()
+    cache.write_bytes(content[:60] + bytes(60) + content[120:] if kind == "a zeroed block" else content)
     fresh = {"x_train": np.ones(1, np.uint8)}
     monkeypatch.setattr(mnist, "download_with_keras", lambda: fresh)
     assert mnist.load_mnist() is fresh

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from digit_infer.errors import ModelError
 from digit_train.config import PRESETS, RECIPES
-from digit_train.model import build, weights_digest
+from digit_train.model import build, load_model, weights_digest
 
 
 @pytest.mark.parametrize("preset", ["nano", "small", "base"])
@@ -35,3 +36,18 @@ def test_initial_weights_follow_the_seed():
     config = PRESETS["nano"]
     assert weights_digest(build(config)) == weights_digest(build(config))
     assert weights_digest(build(config)) != weights_digest(build(replace(config, seed=1)))
+
+
+@pytest.mark.parametrize("case", ["probabilities", "784 pixels", "eleven outputs", "a flipped bit"])
+def test_a_model_that_is_not_of_digits_or_damaged_is_refused_in_one_line(case, tmp_path):
+    inputs = keras.Input((784,) if case == "784 pixels" else (28, 28))
+    outputs = keras.layers.Dense(11 if case == "eleven outputs" else 10, "softmax" if case == "probabilities" else None)
+    path = tmp_path / "model.keras"
+    keras.Sequential([inputs, keras.layers.Flatten(), outputs]).save(path)
+    if case == "a flipped bit":
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    with pytest.raises(ModelError, match="is not a Keras model of digits") as caught:
+        load_model(path)
+    assert "\n" not in str(caught.value)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digit_infer.errors import DataError, ModelError
+from digit_infer.errors import DataError, InputError, ModelError
 from digit_train.batches import Drawn, collect
 from digit_train.config import MILD, PRESETS
 from digit_train.model import weights_digest
@@ -51,6 +51,17 @@ def test_the_kept_weights_are_those_of_the_best_validation_loss(digits, tmp_path
     assert trained.best.val_loss == min(epoch.val_loss for epoch in trained.history)
     validation = digits.x_train[run.val_part], digits.y_train[run.val_part]
     assert run.evaluate(*validation)[0] == pytest.approx(trained.best.val_loss)
+
+
+def test_the_averaged_weights_follow_those_in_training(digits, tmp_path):
+    run = Run(replace(CONFIG, averaging=0.3), digits, tmp_path)
+    expected = run.averaged.get_weights()
+    for decay, batch in zip([2 / 11, 3 / 12, 0.3, 0.3, 0.3], run.source.epoch(0), strict=True):
+        run.train_step(batch)
+        weights = run.model.get_weights()
+        expected = [decay * average + (1 - decay) * weight for average, weight in zip(expected, weights, strict=True)]
+    for average, weight in zip(run.averaged.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(average, weight, rtol=1e-4, atol=1e-6)
 
 
 def test_training_stops_early_without_progress(digits, tmp_path):
@@ -169,3 +180,18 @@ def test_lessons_are_drawn_once_for_all_students_of_a_teacher(digits, tmp_path):
     other = replace(CONFIG.distortion, rotation=1.0)
     finish(teach(digits, tmp_path, distortion=other))
     assert len(list((tmp_path / "lessons").iterdir())) == 5
+
+
+def test_a_damaged_lesson_is_named_with_what_to_do(digits, tmp_path):
+    run = teach(digits, tmp_path)
+    run.run_epoch()
+    (path,) = (tmp_path / "lessons").iterdir()
+    lesson = dict(np.load(path))
+    fewer = {name: array[1:] for name, array in lesson.items()}
+    for arrays in ({"images": lesson["images"]}, fewer, None):
+        if arrays:
+            np.savez(path, **arrays)
+        else:
+            path.write_bytes(b"PK")
+        with pytest.raises(InputError, match=f"{path} is damaged; remove it, it is drawn again"):
+            next(run.source.epoch(0))

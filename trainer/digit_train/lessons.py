@@ -6,6 +6,7 @@ Distillation as in Hinton et al. 2015, "Distilling the Knowledge in a Neural Net
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from digit_infer.errors import InputError
 from digit_infer.files import read_npz, written_whole
 from digit_train.augment import distort
 from digit_train.batches import Batch, Material, indices
@@ -62,8 +64,8 @@ class Lessons:
         teachers = self.digests if kind == "images" else []
         depends_on = json.dumps([distortion and asdict(distortion), teachers, self.contents[kind]])
         path = self.folder / f"{hashlib.sha256(depends_on.encode()).hexdigest()[:16]}-{number:03}.npz"
+        pictures = getattr(self.material, kind)
         if not path.exists():
-            pictures = getattr(self.material, kind)
             parts = [tf.constant(pictures[start : start + AT_ONCE]) for start in range(0, len(pictures), AT_ONCE)]
             if distortion:
                 parts = [distort(part, tf.constant([number, i], tf.int32), distortion) for i, part in enumerate(parts)]
@@ -71,8 +73,13 @@ class Lessons:
             if teachers:
                 lesson["answers"] = np.concatenate([self.answer(part) for part in parts]).astype(np.float16)
             with written_whole(path) as temporary:
-                np.savez(temporary, allow_pickle=False, **lesson)
-        return read_npz(path)
+                np.savez(temporary, **lesson)
+        shapes = {"images": pictures.shape} | ({"answers": (len(pictures), 10)} if teachers else {})
+        with suppress(InputError):
+            lesson = read_npz(path)
+            if shapes.items() <= {name: array.shape for name, array in lesson.items()}.items():
+                return lesson
+        raise InputError(f"{path} is damaged; remove it, it is drawn again")
 
     def answer_batch(self, images: tf.Tensor) -> tf.Tensor:
         """The teachers' logits for (n, 28, 28), averaged: (n, 10), float32."""

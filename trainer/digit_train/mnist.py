@@ -38,7 +38,7 @@ def load_mnist() -> Arrays:
     if cache.exists():
         with suppress(InputError):
             if verified(cached := read_npz(cache)):
-                return cached
+                return {name: cached[name] for name in SHA256}
     try:
         return download_with_keras()
     except Exception as keras_error:  # Keras raises a bare Exception when its host cannot be reached
@@ -50,7 +50,7 @@ def load_mnist() -> Arrays:
                 f"put Keras' mnist.npz at {cache} or train on --data FOLDER"
             ) from index_error
     with written_whole(cache) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+        np.savez_compressed(file, **arrays)
     return arrays
 
 

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from digit_infer.errors import ModelError
+from digit_infer.files import DAMAGE
 from digit_train.config import Config
 from digit_train.four_bit import RoundedDense
 
@@ -56,12 +57,16 @@ def beside_none(logits: tf.Tensor, level: float = RARE) -> tf.Tensor:
 
 
 def load_model(path: Path) -> keras.Sequential:
-    """Load what digit-train saved. Raises ModelError."""
+    """Load a network from 28 x 28 pixels to ten linear logits, as digit-train saves it. Raises ModelError."""
     try:
-        return keras.models.load_model(path)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{path} is not a Keras model ({reason}); give the model.keras of digit-train") from error
+        model = keras.models.load_model(path)
+        linear = model.layers[-1].activation is keras.activations.linear
+        if not linear or (model.input_shape, model.output_shape) != ((None, 28, 28), (None, 10)):
+            raise ValueError("it does not take 28 x 28 pixels to ten linear logits")
+    except (OSError, RuntimeError, *DAMAGE) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{path} is not a Keras model of digits ({reason}); give digit-train's model.keras") from error
+    return model
 
 
 def weights_digest(model: keras.Model) -> str:
