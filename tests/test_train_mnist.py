@@ -92,3 +92,13 @@ def test_a_spoilt_cache_is_not_believed(kind, home, monkeypatch):
     fresh = {"x_train": np.ones(1, np.uint8)}
     monkeypatch.setattr(mnist, "download_with_keras", lambda: fresh)
     assert mnist.load_mnist() is fresh
+
+
+def test_what_else_lies_in_the_cache_is_left_out(home, monkeypatch):
+    arrays = {name: np.zeros(10, np.uint8) for name in mnist.SHA256}
+    digest = hashlib.sha256(bytes(10)).hexdigest()
+    monkeypatch.setattr(mnist, "SHA256", dict.fromkeys(arrays, digest))
+    cache = home / ".keras" / "datasets" / "mnist.npz"
+    cache.parent.mkdir(parents=True)
+    np.savez(cache, other=np.array(False), **arrays)
+    assert mnist.load_mnist().keys() == arrays.keys()

@@ -50,7 +50,7 @@ def load_mnist() -> Arrays:
                 f"put Keras' mnist.npz at {cache} or train on --data FOLDER"
             ) from index_error
     with written_whole(cache) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # one might be named allow_pickle
     return arrays
 
 
