@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from digit_export.cli import main
-from digit_export.export import logits, softmax, spread
+from digit_export.export import fit_min_confidence, logits, softmax, spread
 from digit_infer.bundle import read_bundle
 from digit_infer.classifier import Classifier
 from digit_infer.cli import main as infer
@@ -131,6 +132,22 @@ def test_an_existing_file_is_kept_unless_forced(export):
     assert output.read_bytes() == b"mine"
 
 
+def test_the_model_itself_is_never_replaced(export, trained):
+    before = trained.read_bytes()
+    result, _ = export("--force", output=trained)
+    assert result.exit_code == 2
+    assert "-o names the model itself" in result.stderr
+    assert trained.read_bytes() == before
+
+
+def test_no_report_is_left_where_the_model_cannot_be_written(export, tmp_path):
+    (tmp_path / f".digits.{os.getpid()}.part.tflite").mkdir()  # in the way of what is written first
+    result, output = export()
+    assert result.exit_code == 1
+    assert "cannot write" in result.stderr
+    assert not output.with_name("digits.tflite.parity.json").exists()
+
+
 def test_what_is_no_keras_model_is_one_line(export, tmp_path):
     (tmp_path / "model.keras").write_bytes(b"nothing")
     result, output = export(model=tmp_path / "model.keras")
@@ -201,3 +218,8 @@ def test_a_network_trained_with_outliers_gets_a_least_confidence_that_its_own_di
 def test_a_network_that_never_saw_outliers_rejects_nothing(export):
     _, output = export()
     assert read_bundle(str(output)).min_confidence == 0
+
+
+def test_a_network_that_reads_nothing_rightly_gets_no_least_confidence(classifier, digits):
+    mistaken = replace(digits, y_train=(digits.y_train + 1) % 10)
+    assert fit_min_confidence(classifier, mistaken, np.arange(20)) == 0

@@ -61,6 +61,8 @@ def main(
     from digit_infer.parity import missed_gates, parity_table
     from digit_train.data import load
 
+    if output.exists() and output.samefile(model):
+        raise click.UsageError("-o names the model itself: give the .tflite another name")
     if output.exists() and not force:
         raise OutputError(f"{output} exists; --force replaces it")
     exported = export(model, load(data), find_engine(), Settings(quantize))
@@ -71,11 +73,13 @@ def main(
             err=True,
         )
     click.echo(parity_table(exported.parity, "float", quantize))
-    write_json(output.with_name(f"{output.name}.parity.json"), asdict(exported.parity))
+    report = output.with_name(f"{output.name}.parity.json")
     if missed := missed_gates(exported.parity, max_accuracy_drop, min_agreement):
+        write_json(report, asdict(exported.parity))
         output.unlink(missing_ok=True)
         click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)
         ctx.exit(4)
     with written_whole(output) as temporary:
         temporary.write_bytes(exported.content)
+        write_json(report, asdict(exported.parity))
     click.echo(f"{output}: {len(exported.content):,} bytes")

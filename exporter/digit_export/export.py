@@ -109,9 +109,11 @@ def held_back(digits: Digits, training: dict[str, Any]) -> NDArray[np.int64]:
 
 
 def fit_min_confidence(classifier: Classifier, digits: Digits, held: NDArray[np.int64]) -> float:
-    """The confidence that all but MAX_LOST of the right answers for held-back pictures reach."""
+    """The confidence that all but MAX_LOST of the right answers for held-back pictures reach; 0 where none is right."""
     probabilities = classifier.classify(digits.x_train[held])
     right = probabilities.argmax(1) == digits.y_train[held]
+    if not right.any():
+        return 0.0
     return round(float(np.quantile(probabilities.max(1)[right], MAX_LOST, method="lower")), 4)
 
 
