@@ -20,6 +20,11 @@ def test_outliers_follow_the_seed_and_are_in_the_form_of_mnist(sample_pixels, sa
     assert (images.max((1, 2)) > 200).all()
 
 
+def test_blank_pictures_among_the_digits_do_no_harm(sample_pixels, sample_labels):
+    images = np.where(np.arange(100)[:, None, None] % 2, sample_pixels, 0).astype(np.uint8)
+    assert draw_outliers(60, images, sample_labels, seed=1).shape == (60, 28, 28)
+
+
 def test_none_are_drawn_where_none_are_asked_for(sample_pixels, sample_labels):
     assert draw_outliers(0, sample_pixels, sample_labels, 0).shape == (0, 28, 28)
 

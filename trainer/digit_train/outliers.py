@@ -61,6 +61,8 @@ def joined(digits: Picture, random: Random) -> Picture:
     for _ in range(random.choice([2, 3], p=[0.75, 0.25])):
         digit = digits[random.integers(len(digits))]
         columns = np.flatnonzero(digit.any(0))
+        if not len(columns):
+            continue  # blank
         digit = np.roll(digit[:, columns[0] : columns[-1] + 1], random.integers(-2, 3), axis=0)
         left = max(0, right - int(random.integers(0, 3)))
         place = sheet[:, left : left + digit.shape[1]]
