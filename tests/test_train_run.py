@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digit_infer.errors import DataError, InputError, ModelError
+from digit_infer.errors import DataError, DigitError, InputError, ModelError
 from digit_train.batches import Drawn, collect
 from digit_train.config import MILD, PRESETS
 from digit_train.model import weights_digest
@@ -91,6 +91,30 @@ def test_ctrl_c_before_the_first_epoch_keeps_nothing(digits, tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         finish(run)
     assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_after_the_measuring_of_an_epoch_keeps_history_and_weights_of_the_one_before(
+    digits, tmp_path, monkeypatch
+):
+    run = Run(CONFIG, digits, tmp_path)
+    run.run_epoch()
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run.averaged, "get_weights", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.run_epoch()
+    assert len(run.history) == 1
+
+
+def test_a_loss_that_is_no_number_ends_the_training_and_spoils_nothing(digits, tmp_path):
+    run = Run(CONFIG, digits, tmp_path)
+    run.run_epoch()
+    run.averaged.set_weights([weight * np.nan for weight in run.averaged.get_weights()])
+    with pytest.raises(DigitError, match="validation loss of epoch 2 is no number: start over with a lower"):
+        run.run_epoch()
+    assert len(run.history) == 1
 
 
 def test_without_patience_the_last_weights_are_kept(digits, tmp_path):

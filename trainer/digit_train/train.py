@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digit_infer.errors import DataError, InputError
+from digit_infer.errors import DataError, DigitError, InputError
 from digit_infer.files import read_npz, written_whole
 from digit_infer.quiet import native_stderr_silenced
 from digit_train.augment import distort
@@ -155,15 +155,20 @@ class Run:
         return float(loss), float(np.mean(logits.argmax(1) == labels))
 
     def run_epoch(self) -> Epoch:
+        """Train and measure. Raises DigitError, and keeps nothing of the epoch, where the loss is no number."""
         start = time.perf_counter()
         number = len(self.history)
         train = self.train_epoch(number)
         val = self.evaluate(self.digits.x_train[self.val_part], self.digits.y_train[self.val_part])
         test = self.evaluate(self.digits.x_test, self.digits.y_test)
         epoch = Epoch(number + 1, *train, *val, *test, seconds=time.perf_counter() - start)
-        self.history.append(epoch)
-        if self.best() is epoch:
-            self.best_weights = self.averaged.get_weights()
+        if math.isnan(epoch.val_loss):
+            raise DigitError(
+                f"the validation loss of epoch {epoch.epoch} is no number: start over with a lower --learning-rate"
+            )
+        better = not (self.history and self.config.patience) or epoch.score() > self.best().score()
+        weights = self.averaged.get_weights() if better else self.best_weights
+        self.history, self.best_weights = [*self.history, epoch], weights  # at once, as Ctrl-C may come at any time
         return epoch
 
     def best(self) -> Epoch:
