@@ -76,9 +76,10 @@ def test_figures_are_drawn(name, trained):
 def test_a_finished_run_is_not_replaced_unless_forced(trained, tiny):
     folder, _ = trained
     before = (folder / "model.keras").read_bytes()
-    refused = run(*SHORT, "--data", tiny, "--out", folder)
-    assert refused.exit_code == 1
-    assert "holds a finished run: name another --out, or --force starts over" in refused.stderr
+    for options in ([], ["--resume"]):
+        refused = run(*SHORT, "--data", tiny, "--out", folder, *options)
+        assert refused.exit_code == 1
+        assert "holds a finished run: name another --out, or --force starts over" in refused.stderr
     assert (folder / "model.keras").read_bytes() == before
     assert run(*SHORT, "--data", tiny, "--out", folder, "--seed", 1, "--force").exit_code == 0
     assert json.loads((folder / "metrics.json").read_text())["seed"] == 1
@@ -91,10 +92,15 @@ def test_a_finished_run_is_not_replaced_unless_forced(trained, tiny):
         (["--preset", "huge"], 2, "'huge' is not one of"),
         (["--dropout", "1"], 2, "0<=x<1"),
         (["--learning-rate", "nan"], 2, "is not a number"),
+        (["--learning-rate", "inf"], 2, "0<x<inf"),
+        (["--preset", "teacher", "--four-bit"], 2, "--four-bit is for networks of Dense layers"),
         (["--resume"], 1, "nothing to resume"),
         (["--keep-hidden"], 2, "--keep-hidden needs --init"),
     ],
-    ids=["unknown data", "unknown preset", "dropout of 1", "rate of nan", "nothing to resume", "nothing to keep"],
+    ids=[
+        *("unknown data", "unknown preset", "dropout of 1", "rate of nan", "infinite rate", "convolutions in 4 bits"),
+        *("nothing to resume", "nothing to keep"),
+    ],
 )
 def test_wrong_input_is_one_line(arguments, code, words, tiny, tmp_path):
     data = [] if "--data" in arguments else ["--data", tiny]

@@ -219,3 +219,8 @@ def test_a_damaged_lesson_is_named_with_what_to_do(digits, tmp_path):
             path.write_bytes(b"PK")
         with pytest.raises(InputError, match=f"{path} is damaged; remove it, it is drawn again"):
             next(run.source.epoch(0))
+
+
+def test_undistorted_pictures_are_one_lesson(digits, tmp_path):
+    finish(Run(replace(CONFIG, augment=False, lessons=3), digits, tmp_path, lessons=tmp_path / "lessons"))
+    assert len(list((tmp_path / "lessons").iterdir())) == 1

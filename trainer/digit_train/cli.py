@@ -1,5 +1,6 @@
 """digit-train: train a digit network, resumable and repeatable."""
 
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -40,16 +41,22 @@ if TYPE_CHECKING:
     help="Epochs without improvement before stopping; 0 keeps the last weights.  [default: the preset's]",
 )
 @click.option("--batch-size", type=click.IntRange(1), help="[default: the preset's]")
-@click.option("--learning-rate", type=Number(0, min_open=True), help="At its peak.  [default: the preset's]")
+@click.option(
+    "--learning-rate",
+    type=Number(0, math.inf, min_open=True, max_open=True),
+    help="At its peak.  [default: the preset's]",
+)
 @click.option("--dropout", type=Number(0, 1, max_open=True), help="[default: the preset's]")
 @click.option("--augment/--no-augment", default=None, help="Distort the training pictures.  [default: augment]")
 @click.option(
-    "--styles", type=click.IntRange(0), help="Add so many drawn pictures of styles that MNIST lacks.  [default: 0]"
+    "--styles",
+    type=click.IntRange(0),
+    help="Add so many drawn pictures of styles that MNIST lacks.  [default: the preset's]",
 )
 @click.option(
     "--outliers",
     type=click.IntRange(0),
-    help="Add so many drawn pictures that hold no digit, to tell from digits.  [default: 0]",
+    help="Add so many drawn pictures that hold no digit, to tell from digits.  [default: the preset's]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="[default: 0]")
 @click.option(
@@ -79,7 +86,8 @@ if TYPE_CHECKING:
     "--lessons",
     "lessons_folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Draw distorted pictures and teachers' answers once, into this folder, for other runs too.",
+    help="Draw distorted pictures and teachers' answers once, for other runs too, into this folder: gigabytes.  "
+    "[default: OUT/lessons with --teacher]",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a run.")
@@ -117,14 +125,17 @@ def main(
     from digit_train.results import write_results
     from digit_train.train import CHECKPOINT, Run, train
 
-    if not (resume or force):
+    if not force:
         if (folder / CHECKPOINT).exists():
-            raise OutputError(f"{folder} holds an interrupted run: --resume goes on with it, --force starts over")
-        if (folder / "model.keras").exists():
+            if not resume:
+                raise OutputError(f"{folder} holds an interrupted run: --resume goes on with it, --force starts over")
+        elif (folder / "model.keras").exists():
             raise OutputError(f"{folder} holds a finished run: name another --out, or --force starts over")
     config = replace(RECIPES[recipe][preset], **{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     if config.keep_hidden and not init:
         raise click.UsageError("--keep-hidden needs --init, the model whose hidden layers are kept")
+    if config.four_bit and config.conv:
+        raise click.UsageError("--four-bit is for networks of Dense layers, not for --preset teacher")
     run = Run(config, load(data), folder, init, teachers, lessons_folder)
     if resume:
         run.restore_checkpoint()

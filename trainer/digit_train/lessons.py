@@ -43,7 +43,8 @@ class Lessons:
         self.contents = {kind: hashlib.sha256(getattr(material, kind).tobytes()).hexdigest() for kind in KINDS}
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        distortion, number = self.config.distortion_in(epoch), epoch % self.config.lessons
+        distortion = self.config.distortion_in(epoch)
+        number = epoch % self.config.lessons if distortion else 0
         lesson = self.load("images", distortion, number)
         drawn = self.load("outliers", distortion, number) if self.config.outliers else {}
         random = np.random.default_rng([self.config.seed, epoch, 1])
@@ -73,7 +74,7 @@ class Lessons:
             if teachers:
                 lesson["answers"] = np.concatenate([self.answer(part) for part in parts]).astype(np.float16)
             with written_whole(path) as temporary:
-                np.savez(temporary, **lesson)
+                np.savez(temporary, **lesson)  # type: ignore[arg-type]  # one might be named allow_pickle
         shapes = {"images": pictures.shape} | ({"answers": (len(pictures), 10)} if teachers else {})
         with suppress(InputError):
             lesson = read_npz(path)
