@@ -30,7 +30,7 @@ MILD = Distortion(rotation=10.5, scale=0.105, shear=7.0, shift=1.05, elastic_alp
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides the weights, apart from the data. The defaults feed the command line's options."""
+    """Everything that decides the weights, apart from the data; options of the command line replace single values."""
 
     hidden: tuple[int, ...]  # width of the Dense layers before the last one, which is the 10 logits
     epochs: int
@@ -40,7 +40,7 @@ class Config:
     crop: int = 0  # pixels cut off each side in front of the first Dense layer
     pool: int = 1  # side of the average pooling after that, 1 for none
     batch_size: int = 256
-    learning_rate: float = 2e-3  # falls to 0 along a cosine
+    learning_rate: float = 2e-3  # at its peak, after which it falls to nearly 0 along a cosine
     weight_decay: float = 0.01
     averaging: float = 0.999  # decay per step of the averaged weights, which are the ones kept
     validation: int = 5000  # pictures held back from the training set; a twelfth of a small one
