@@ -167,7 +167,7 @@ def steps() -> list[tuple[str, Any, dict[str, Any]]]:
     """Each step with the module that holds it, and what replaces it there."""
     find_ink = ink.find_ink
 
-    def luminance(picture: Levels) -> Levels:
+    def luminance(picture: Levels, p: Parameters) -> Levels:
         return picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L"))
 
     def one_level(levels: Levels, paper_level: Levels, p: Parameters) -> Levels:
@@ -202,6 +202,8 @@ def steps() -> list[tuple[str, Any, dict[str, Any]]]:
         ("polarity by the mean", normalise, {"find_ink": polarity_by_mean}),
         ("frame at the rim kept", parameters, using(frame=0)),
         ("frame around the digit kept", parameters, using(enclosed=np.inf)),
+        ("lines kept", parameters, using(flat=np.inf)),
+        ("ink in the shadow as pale as it is", parameters, using(shaded=0)),
         ("specks kept", parameters, using(speck=0)),
         ("pieces far off kept", parameters, using(near=np.inf)),
         ("pieces at the rim as good as others", parameters, using(rim_weight=1)),

@@ -47,14 +47,14 @@ def paper_levels(greys: Levels, p: Parameters) -> NDArray[np.int32]:
 
     Further inside where two sides are of one level and two of another: one of them is a table, or a scan's dark edge.
     """
-    paper = quartiles(rim(greys))[1]
-    if depth := frame_depth(greys, p):
-        low, level, high = np.stack([quartiles(np.sort(side)) for side in sides(greys)], axis=1)
+    low, paper, high = quartiles(rim(greys))
+    parted = high - low > p.faintest_ink
+    if (depth := frame_depth(greys, p)) and parted.any():
+        low, level, high = np.stack([quartiles(np.sort(side[parted])) for side in sides(greys)], axis=1)
         level.sort(axis=0)
         contrast = level[2] - level[1]
-        parted = (contrast > p.faintest_ink) & (4 * (high - low).max(0) < contrast)
-        if parted.any():
-            paper[parted] = quartiles(inner_rims(greys[parted], depth))[1]
+        parted[parted] = (contrast > p.faintest_ink) & (4 * (high - low).max(0) < contrast)
+        paper[parted] = quartiles(inner_rims(greys[parted], depth))[1]
     return paper
 
 
@@ -103,7 +103,7 @@ def find_ink(greys: Levels, p: Parameters) -> Levels:
     levels = greys ^ flip[:, None, None]
     paper = estimate_paper(levels, paper_level.astype(np.uint8) ^ flip, p)
     inks = np.maximum(levels, paper) - paper
-    inks[dark_ink] = even_out(inks[dark_ink], paper[dark_ink], p)
+    even_out(inks, paper, dark_ink, p)
     full = contrast(counts(inks), np.zeros(1, np.int32), p)
     faint = full < np.maximum(p.faintest_ink, p.faintest_over_grain * grain(levels))
     share = ALL_LEVELS / np.where(faint, np.inf, full)[:, None]
@@ -111,18 +111,18 @@ def find_ink(greys: Levels, p: Parameters) -> Levels:
     return np.stack([ramp.take(ink) for ramp, ink in zip(ramps, inks, strict=True)])
 
 
-def even_out(inks: Levels, paper: Levels, p: Parameters) -> Levels:
-    """Ink in a shadow as dark as in full light, (n, h, w): it keeps its share of the light, not its distance.
+def even_out(inks: Levels, paper: Levels, dark: NDArray[np.bool_], p: Parameters) -> None:
+    """Make `dark` ink, (n), in a shadow as dark as in full light: it keeps its share of the light, not its distance.
 
-    paper: (n, h, w), of light ink on dark.
+    inks: (n, h, w), changed in place. paper: (n, h, w), of light ink on dark.
     """
-    light = 255 - paper
-    darkest, brightest = (extreme(light, axis=(1, 2)) for extreme in (np.min, np.max))
-    if (shaded := darkest < p.shaded * brightest).any():
+    levels = paper.reshape(len(paper), -1)
+    darkest, brightest = 255 - levels.max(1), 255 - levels.min(1)
+    shaded = dark & (darkest < p.shaded * brightest)
+    if shaded.any():
         full = brightest[shaded, None, None].astype(np.uint16)
-        gain = 64 * full // np.maximum(light[shaded], full // 3 + 1)  # whole numbers are the same everywhere
+        gain = 64 * full // np.maximum(255 - paper[shaded], full // 3 + 1)  # whole numbers are the same everywhere
         inks[shaded] = np.minimum(inks[shaded] * gain // 64, 255)
-    return inks
 
 
 def contrast(count: NDArray[np.intp], paper_level: NDArray[np.int32], p: Parameters) -> NDArray[np.intp]:
@@ -173,12 +173,12 @@ def estimate_paper(levels: Levels, paper_level: Levels, p: Parameters) -> Levels
         wide[inked] = paper_level[inked, None, None]
         wide[inked, 2 * half : -2 * half, 2 * half : -2 * half] = inside
     opened = slide(slide(wide, half, np.minimum), half, np.maximum)
-    size, papers = levels.shape[:0:-1], []
-    for one in opened:
-        soft = np.asarray(Image.fromarray(one).filter(ImageFilter.BoxBlur(half / 2)))
-        blurred = Image.fromarray(np.maximum(one, soft))  # where a shadow ends, its edge is no ink
-        papers.append(blurred if blurred.size == size else blurred.resize(size, Image.Resampling.BILINEAR))
-    return np.stack([np.asarray(paper) for paper in papers])
+    soft = np.stack([np.asarray(Image.fromarray(one).filter(ImageFilter.BoxBlur(half / 2))) for one in opened])
+    paper = np.maximum(opened, soft)  # or the edge of a shadow would be ink
+    if paper.shape == levels.shape:
+        return paper
+    size = levels.shape[:0:-1]
+    return np.stack([np.asarray(Image.fromarray(one).resize(size, Image.Resampling.BILINEAR)) for one in paper])
 
 
 def have_ink_at_rim(levels: Levels, paper_level: Levels, p: Parameters) -> NDArray[np.bool_]:

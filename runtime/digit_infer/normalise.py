@@ -115,9 +115,10 @@ def find_digit(ink: Levels, mask: NDArray[np.bool_], pieces: Pieces, p: Paramete
     if not len(pieces.area):
         return BLANK
     kept, reason = choose(mask, pieces, p)
-    if pieces.size[kept].max() < p.smallest * max(ink.shape):
+    digit = cut_out(ink, mask, pieces, kept)
+    if max(digit.shape) < p.smallest * max(ink.shape):
         return BLANK
-    return Normalised(centre(scale_into_box(cut_out(ink, mask, pieces, kept), p)), reason)
+    return Normalised(centre(scale_into_box(digit, p)), reason)
 
 
 def choose(mask: NDArray[np.bool_], pieces: Pieces, p: Parameters) -> tuple[NDArray[np.bool_], str]:
@@ -127,7 +128,7 @@ def choose(mask: NDArray[np.bool_], pieces: Pieces, p: Parameters) -> tuple[NDAr
     height, width = pieces.bottom - pieces.top, pieces.right - pieces.left
     flat = width > p.flat * height  # the line that the digit stands on, or a stroke of it
     if len(pieces.area) == 1:
-        return np.ones(1, bool), "not_a_digit" if flat.all() else ""
+        return np.ones(1, bool), "not_a_digit" if flat[0] else ""
     largest = int(pieces.area.argmax())
     fills = fills_picture(mask, pieces, largest)
     aside = pieces.touches_rim & (not fills)  # a table's edge, a neighbour's stroke
