@@ -61,8 +61,13 @@ def read_archive(path: str, on_skip: OnSkip) -> Iterator[Block]:
         else:
             yield from read_tar(path, on_skip)
     except DAMAGE as error:
-        reason = (str(getattr(error, "strerror", None) or error) or "ends too early").lower().splitlines()[0]
-        yield found_file(path)._replace(fault=f"damaged archive: {reason}")
+        yield damaged(path, error)
+
+
+def damaged(path: str, error: Exception) -> Found:
+    """The row for an archive, or an array in it, that cannot be read on."""
+    reason = (str(getattr(error, "strerror", None) or error) or "ends too early").lower().splitlines()[0]
+    return found_file(path)._replace(fault=f"damaged archive: {reason}")
 
 
 def read_zip(path: str, on_skip: OnSkip) -> Iterator[Found]:
@@ -151,7 +156,7 @@ def read_npz(path: str) -> Iterator[Block]:
                 with archive.open(member) as stream:
                     yield from read_npy(stream, name, labels=True)
             except ValueError as error:
-                yield found_file(name)._replace(fault=f"damaged archive: {error}".lower())
+                yield damaged(name, error)
 
 
 def read_npy(stream: IO[bytes], name: str, *, labels: bool = False) -> Iterator[Pictures]:
