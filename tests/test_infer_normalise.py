@@ -88,7 +88,7 @@ VARIANTS = {
     "photographed across the edge of a deep shadow": lambda digit: shadowed(
         mixed(ink(digit), (40, 40, 60), (225, 222, 215)), 0.3
     ),
-    "on blue lines": lambda digit: mixed(ink(digit), (20, 20, 60), ruled((255, 255, 255), (170, 190, 230))),
+    "on blue lines": lambda digit: mixed(ink(digit), (20, 20, 60), blue_lines()),
     "thin and small in a wide picture": lambda digit: mixed(ink(digit, 60, (800, 700), (350, 300)), 20, 245),
     "specks of dirt": lambda digit: speckled(mixed(ink(digit), 20, 245)),
 }
@@ -124,10 +124,9 @@ def shadowed(picture, light):
     return (picture * falls.reshape(1, -1, *[1] * (picture.ndim - 2))).astype(np.uint8)
 
 
-def ruled(paper, line):
-    page = np.full((200, 200, 3), paper, np.uint8)
-    for top in range(10, 200, 45):
-        page[top : top + 2] = line
+def blue_lines():
+    page = np.full((200, 200, 3), 255, np.uint8)
+    page[10::45] = page[11::45] = (170, 190, 230)
     return page
 
 

@@ -7,6 +7,7 @@ from digit_infer.parameters import Parameters
 
 Levels = NDArray[np.uint8]
 ALL_LEVELS = np.arange(256)
+HOT, FEWEST_HOT = 500, 4000  # one pixel in so many may be a hot one
 
 
 def shrink(picture: Levels, side: int) -> Levels:
@@ -98,13 +99,13 @@ def find_ink(greys: Levels, p: Parameters) -> Levels:
     """
     count = counts(greys)
     paper_level = paper_levels(greys, p)
-    dark_ink = contrast(count[:, ::-1], 255 - paper_level, p) >= contrast(count, paper_level, p)
+    dark_ink = ink_contrast(count[:, ::-1], 255 - paper_level, p) >= ink_contrast(count, paper_level, p)
     flip = np.where(dark_ink, 255, 0).astype(np.uint8)
     levels = greys ^ flip[:, None, None]
     paper = estimate_paper(levels, paper_level.astype(np.uint8) ^ flip, p)
     inks = np.maximum(levels, paper) - paper
     even_out(inks, paper, dark_ink, p)
-    full = contrast(counts(inks), np.zeros(1, np.int32), p)
+    full = ink_contrast(counts(inks), np.zeros(1, np.int32), p)
     faint = full < np.maximum(p.faintest_ink, p.faintest_over_grain * grain(levels))
     share = ALL_LEVELS / np.where(faint, np.inf, full)[:, None]
     ramps = np.rint(((share - p.ink_from) / (p.ink_full - p.ink_from)).clip(0, 1) * 255).astype(np.uint8)
@@ -125,13 +126,13 @@ def even_out(inks: Levels, paper: Levels, dark: NDArray[np.bool_], p: Parameters
         inks[shaded] = np.minimum(inks[shaded] * gain // 64, 255)
 
 
-def contrast(count: NDArray[np.intp], paper_level: NDArray[np.int32], p: Parameters) -> NDArray[np.intp]:
+def ink_contrast(count: NDArray[np.intp], paper_level: NDArray[np.int32], p: Parameters) -> NDArray[np.intp]:
     """How far the strongest ink lies above the paper, by the counts of each, (n, 256).
 
     Where there is none, with less than usual taken for hot pixels: a thin digit in a wide picture has no more.
     """
     above = strongest(count) - paper_level
-    return np.where(above < p.faintest_ink, strongest(count, 4000) - paper_level, above)
+    return np.where(above < p.faintest_ink, strongest(count, FEWEST_HOT) - paper_level, above)
 
 
 def counts(levels: Levels) -> NDArray[np.intp]:
@@ -140,7 +141,7 @@ def counts(levels: Levels) -> NDArray[np.intp]:
     return np.bincount(places.reshape(-1), minlength=256 * len(levels)).reshape(-1, 256)
 
 
-def strongest(count: NDArray[np.intp], share: int = 500) -> NDArray[np.intp]:
+def strongest(count: NDArray[np.intp], share: int = HOT) -> NDArray[np.intp]:
     """The highest level by the counts of each, (n, 256), but for a few hot pixels, one in `share`, which are no ink."""
     below, size = count.cumsum(1), int(count[0].sum())
     return (below <= size - min(size // share + 4, size)).sum(1)
