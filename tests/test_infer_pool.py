@@ -40,7 +40,7 @@ def answers(work_on, items, workers=2, batch_size=4):
         workers,
         batch_size,
     )
-    return [answer for batch in pool.map(lambda count: list(islice(stream, count))) for answer in batch]
+    return [answer for batch in pool.map(lambda count, wait: list(islice(stream, count))) for answer in batch]
 
 
 def squared_in_odd_time(item):
@@ -79,7 +79,7 @@ def test_no_batch_is_larger_than_asked_for():
 
     stream = iter(range(500))
     pool = Pool(work, lambda batch, exit_code: [], 2, 20)
-    sizes = [size for batch in pool.map(lambda count: list(islice(stream, count))) for size in batch]
+    sizes = [size for batch in pool.map(lambda count, wait: list(islice(stream, count))) for size in batch]
     assert len(sizes) == 500
     assert 8 < max(sizes) <= 20  # and they grow
 
@@ -87,7 +87,7 @@ def test_no_batch_is_larger_than_asked_for():
 def test_what_is_not_asked_for_is_not_taken_far_ahead():
     taken = []
 
-    def take(count):
+    def take(count, wait):
         taken.extend(range(len(taken), len(taken) + count))
         return taken[-count:]
 
@@ -95,6 +95,21 @@ def test_what_is_not_asked_for_is_not_taken_far_ahead():
     given_out = sum(next(stream) for _ in range(5))
     stream.close()
     assert given_out <= len(taken) <= given_out + 3 * (4 * 2 + 2)
+
+
+def test_items_are_waited_for_only_where_all_answers_are_out():
+    given, answered = [], []
+
+    def take(count, wait):
+        if wait:
+            assert answered == given
+            given.append(len(given))
+        return given[-1:] if wait and len(given) < 5 else []
+
+    stream = Pool(lambda batch: batch[0], lambda batch, exit_code: -1, 2, 4).map(take)
+    while (answer := next(stream, None)) is not None:
+        answered.append(answer)
+    assert answered == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("death", DEATHS.values(), ids=DEATHS)
@@ -152,7 +167,7 @@ def test_what_work_raises_is_raised_here_after_the_answers_before_it(tmp_path):
 
 
 def test_no_worker_is_left_behind_by_a_pool_that_is_given_up_halfway():
-    stream = Pool(lambda batch: os.getpid(), lambda batch, exit_code: 0, 2, 1).map(lambda count: [0] * count)
+    stream = Pool(lambda batch: os.getpid(), lambda batch, exit_code: 0, 2, 1).map(lambda count, wait: [0] * count)
     workers = {next(stream) for _ in range(20)}
     stream.close()
     assert workers
@@ -192,7 +207,7 @@ def work(batch):
     time.sleep(0.05)
     return os.getpid()
 
-for pid in Pool(work, lambda batch, exit_code: 0, 3, 1).map(lambda count: [0] * count):
+for pid in Pool(work, lambda batch, exit_code: 0, 3, 1).map(lambda count, wait: [0] * count):
     print(pid, flush=True)
 """
 

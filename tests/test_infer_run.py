@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
 from click.testing import CliRunner
@@ -153,6 +154,18 @@ def test_a_list_on_stdin_stands_where_it_was_named(images):
     rows = csv_rows(infer(first, "-", last, input="".join(f"{path}\n" for path in listed)).stdout)
     assert [row["path"] for row in rows][: 1 + len(listed)] == [first, *listed]
     assert len(rows) == 1 + len(listed) + len(list((images / "7").iterdir()))
+
+
+def test_each_name_of_a_slow_list_has_its_row_before_the_next_is_there(sample_files, start_cli, time_limit):
+    with time_limit(30), start_cli("-", "--quiet", stdin=subprocess.PIPE) as process:
+        for path in sample_files[:3]:
+            process.stdin.write(os.fsencode(path) + b"\n")
+            process.stdin.flush()
+            while not (line := process.stdout.readline()).startswith(os.fsencode(path)):
+                assert line.startswith(b"path,")
+        process.stdin.close()
+        assert process.stdout.read() == b""
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])

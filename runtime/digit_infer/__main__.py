@@ -26,9 +26,9 @@ def run() -> NoReturn:
     try:
         sys.stdout.flush()
     except OSError as error:
-        code = 1
-        if error.errno != errno.EPIPE:  # whoever reads has had enough
+        if error.errno != errno.EPIPE and code != 1:  # whoever reads has had enough, or it has been said
             print(f"Error: cannot write to stdout: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        code = 1
     sys.stderr.flush()
     os._exit(code)
 

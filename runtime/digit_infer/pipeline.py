@@ -131,12 +131,12 @@ def run(found: Stream, reader: Reader, workers: int, batch_size: int, write: Cal
         if taking:  # perhaps from a pipe that has nothing to say for hours
             raise StopTaking
 
-    def take(count: int) -> Batch:
+    def take(count: int, wait: bool) -> Batch:
         nonlocal taking
         try:
             try:
                 taking = True
-                return found.take(0 if stopped else count)
+                return found.take(0 if stopped else count, wait=wait)
             finally:
                 taking = False
         except StopTaking:

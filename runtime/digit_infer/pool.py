@@ -82,8 +82,11 @@ class Pool(Generic[Items, Answer]):
         self.again: list[Task[Items]] = []  # halves of a batch that killed its worker
         self.answers: dict[Key, Answer | None] = {}  # of the batches begun; None while one is worked on
 
-    def map(self, take: Callable[[int], Items]) -> Iterator[Answer]:
-        """Answer all that `take`, asked for so many items, gives, until it gives none."""
+    def map(self, take: Callable[[int, bool], Items]) -> Iterator[Answer]:
+        """Answer all that `take`, asked for so many items, gives, until it gives none.
+
+        It is told whether to wait for them: not while there are answers to come.
+        """
         try:
             while True:
                 self.hand_out(take)
@@ -99,21 +102,22 @@ class Pool(Generic[Items, Answer]):
             for worker in self.workers:
                 worker.process.end()
 
-    def hand_out(self, take: Callable[[int], Items]) -> None:
+    def hand_out(self, take: Callable[[int, bool], Items]) -> None:
         """Give every worker as many tasks as it may have."""
         while sum(len(worker.tasks) for worker in self.workers) < HANDED_OUT * self.count:
             if not (task := self.next_task(take)):
                 return
             self.least_busy_worker().start(task)
 
-    def next_task(self, take: Callable[[int], Items]) -> Task[Items] | None:
+    def next_task(self, take: Callable[[int, bool], Items]) -> Task[Items] | None:
         if self.again:
             return self.again.pop()
         if self.exhausted or len(self.answers) >= AHEAD * self.count:
             return None
-        items = take(self.batch_size)
+        wait = not self.answers
+        items = take(self.batch_size, wait)
         if not items:
-            self.exhausted = True
+            self.exhausted = wait
             return None
         key = (self.begun,)
         self.begun += 1

@@ -246,6 +246,7 @@ def open_stdout() -> tuple[Callable[[list[Row]], str], Callable[[str], object]]:
     def write(text: str) -> None:
         try:
             sys.stdout.write(text)
+            sys.stdout.flush()
         except BrokenPipeError:  # whoever reads has had enough: click knows
             raise
         except OSError as error:

@@ -2,10 +2,11 @@
 
 import os
 import re
+import select
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from io import BufferedIOBase
+from io import BufferedIOBase, UnsupportedOperation
 from itertools import chain, islice
 from operator import attrgetter
 from typing import cast
@@ -57,8 +58,8 @@ def expand(given: str) -> list[str]:
 def open_input(path: str, on_skip: OnSkip) -> Iterator[Block]:
     """What one input holds."""
     if path == "-":
-        stdin = cast("BufferedIOBase", sys.stdin.buffer)
-        return (found_file(os.fsdecode(name)) for name in names_listed(stdin) if name)
+        listed = parts_listed(cast("BufferedIOBase", sys.stdin.buffer))
+        return (Files([no_formula(os.fsdecode(name)) for name in names if name]) for names in listed)
     if os.path.isdir(path):
         return walk(no_formula(path), on_skip)
     if is_archive(path):
@@ -68,17 +69,32 @@ def open_input(path: str, on_skip: OnSkip) -> Iterator[Block]:
     return iter([found_file(path)])
 
 
-def names_listed(stream: BufferedIOBase) -> Iterator[bytes]:
-    """The names in a list: a line each, or where it begins with a NUL among them, as of `find -print0`, up to a NUL."""
-    part, rest = stream.read1(LIST_PART), b""
-    if b"\0" in part and FIRST_BYTES.match(part):
-        raise InputError("- stands for a list of paths, and this is a picture; save it to a file and name that")
-    end = re.compile(rb"\0" if b"\0" in part else rb"\r*\n|\0")
-    while part:
-        *names, rest = end.split(rest + part)
-        yield from names
+def parts_listed(stream: BufferedIOBase) -> Iterator[list[bytes]]:
+    """The names in a list as they come, none where the next have to be waited for.
+
+    A line each, or where the list begins with a NUL among them, as of `find -print0`, up to a NUL.
+    """
+    rest = b""
+    end: re.Pattern[bytes] | None = None
+    while True:
+        if must_wait(stream):
+            yield []
         part = stream.read1(LIST_PART)
-    yield rest
+        if b"\0" in part and FIRST_BYTES.match(part) and not end:
+            raise InputError("- stands for a list of paths, and this is a picture; save it to a file and name that")
+        end = end or re.compile(rb"\0" if b"\0" in part else rb"\r*\n|\0")
+        *names, rest = end.split(rest + part)
+        yield names
+        if not part:
+            yield [rest]
+            return
+
+
+def must_wait(stream: BufferedIOBase) -> bool:
+    try:
+        return not select.select([stream], [], [], 0)[0]
+    except UnsupportedOperation:  # it is no file, where another program calls the command
+        return False
 
 
 def is_archive(path: str) -> bool:
@@ -99,7 +115,8 @@ def no_formula(path: str) -> str:
 def at_least_one(blocks: Iterator[Block]) -> Iterator[Block]:
     """The same pictures. Raises InputError, at once, where there is none."""
     for first in blocks:
-        return chain([first], blocks)
+        if first.size:
+            return chain([first], blocks)
     raise InputError("no pictures there; name a folder with pictures, or the files themselves")
 
 

@@ -50,14 +50,22 @@ class Stream:
         self.blocks = blocks
         self.rest: Block | None = None  # of a block that was taken in part
 
-    def take(self, count: int, heaviest: float = HEAVIEST) -> Batch:
-        """The next ones: none where there are no more, and fewer than asked for where they are heavy."""
+    def take(self, count: int, heaviest: float = HEAVIEST, wait: bool = True) -> Batch:
+        """The next ones: fewer than asked for where they are heavy or have to be waited for.
+
+        None where there are no more, or without `wait` none as yet.
+        """
         taken: list[Block] = []
         weight = 0
         while count > 0 and weight < heaviest:
             block, self.rest = self.rest or next(self.blocks, None), None
             if block is None:
                 break
+            if not block.size:  # the next one has to be waited for
+                if taken or not wait:
+                    self.rest = block
+                    break
+                continue
             if block.size > count:
                 block, self.rest = block.part(0, count), block.part(count, block.size)
             taken.append(block)
