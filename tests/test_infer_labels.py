@@ -98,6 +98,13 @@ def test_pictures_of_one_name_in_two_folders_have_each_its_label(data):
     assert "(2 of 2)" in result.stderr
 
 
+def test_paths_are_relative_to_the_table_first(data, monkeypatch):
+    table = write_table(data / "labels.csv", {"images/a.png": 3, "a.png": 4})
+    monkeypatch.chdir(data / "images")
+    expected = read_labels(str(table))
+    assert (expected("a.png"), expected("../a.png"), expected("images/a.png")) == (3, 4, 3)
+
+
 @pytest.mark.parametrize("header", ["path,label", "file,digit", "filename,expected", "image,class", "\ufefffile,label"])
 def test_the_usual_names_of_columns_are_known(header, data):
     table = write_table(data / "labels.csv", {"images/7/a.png": 7}, header)
@@ -135,6 +142,7 @@ FAULTS = {
     "no label": ("path,label\na.png,\n", "line 2: label '' is not 0 to 9"),
     "short line": ("path,label\na.png\n", "line 2: label '' is not 0 to 9"),
     "superscript": ("path,label\na.png,\N{SUPERSCRIPT TWO}\n", "line 2"),
+    "two labels": ("path,label\na.png,7\n./a.png,7\nx/../a.png,1\n", "line 4: 'x/../a.png' had another label"),
     "no column of labels": ("path,truth\na.png,7\n", "needs a column path or file"),
     "no column of paths": ("picture,label\na.png,7\n", "needs a column path or file"),
     "no header": ("a.png,7\n", "needs a column path or file"),
@@ -162,7 +170,7 @@ def test_a_table_that_cannot_be_read_is_one_line(name, data):
 
 
 def test_a_line_without_a_path_is_no_reason_to_give_up(data):
-    (data / "labels.csv").write_text("label,path\n7\n3,a.png\n")
+    (data / "labels.csv").write_text("label,path\n7\n8\n3,a.png\n")
     assert read_labels("labels.csv")("a.png") == 3
 
 

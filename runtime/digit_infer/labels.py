@@ -21,11 +21,10 @@ def read_labels(given: str | None) -> Expected:
 
 
 class Table:
-    """Labels from a CSV file with a header; its paths are relative to where it lies, or to the working folder."""
+    """Labels from a CSV file with a header; its paths are relative to where it lies, or else to the working folder."""
 
     def __init__(self, path: Path) -> None:
-        self.digits: dict[str, int] = {}
-        folders = path.parent.absolute(), os.getcwd()
+        self.digits: dict[str, dict[str, int]] = {str(path.parent.absolute()): {}, os.getcwd(): {}}
         try:
             content = path.read_bytes()
             self.sha256 = hashlib.sha256(content).hexdigest()
@@ -40,10 +39,14 @@ class Table:
                     label = (line[label_column] or "").strip()
                     if not (len(label) == 1 and label in "0123456789"):
                         raise InputError(f"{path}, line {table.line_num}: label {label!a} is not 0 to 9")
-                    for folder in folders:
-                        self.digits[os.path.normpath(os.path.join(folder, line[file_column] or ""))] = int(label)
+                    name, digit = line[file_column], int(label)
+                    for folder, digits in self.digits.items():
+                        path_there = os.path.normpath(os.path.join(folder, name or ""))
+                        if name and digits.setdefault(path_there, digit) != digit:
+                            raise InputError(f"{path}, line {table.line_num}: {name!a} had another label further up")
         except (OSError, csv.Error) as error:
             raise InputError(f"cannot read {path}: {error}") from error
 
     def __call__(self, path: str) -> int | None:
-        return self.digits.get(os.path.abspath(path))
+        path = os.path.abspath(path)
+        return next((digits[path] for digits in self.digits.values() if path in digits), None)
