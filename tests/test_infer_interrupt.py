@@ -176,6 +176,17 @@ def test_a_full_disk_is_one_line_and_the_rows_so_far_are_whole(limit, images, wh
     assert path.read_bytes() == whole.read_bytes()
 
 
+def test_a_disk_that_fails_at_the_end_is_one_line(monkeypatch, samples, out):
+    def fail(number):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", fail)
+    result = CliRunner().invoke(main, [str(samples / "digits/0"), "-o", str(out / "rows.csv")])
+    line = f"Error: cannot write {out}/rows.csv: input/output error; the rows so far are in {out}/rows.csv.partial, "
+    assert (result.exit_code, result.stderr) == (1, f"{line}--resume goes on with them\n")
+    assert sorted(path.name for path in out.iterdir()) == ["rows.csv.partial", "rows.csv.run.json"]
+
+
 def test_a_reader_that_leaves_early_ends_the_run_without_a_traceback(images, start_cli):
     process = start_cli(str(images), *EFFORT)
     first = process.stdout.read(100)

@@ -225,10 +225,18 @@ class RowFile:
             f"cannot write {self.output}: {reason}; the rows so far are in {self.partial}, {self.way_on}"
         )
 
+    def sync(self) -> None:
+        """Have the disk keep what was written. Raises OutputError."""
+        try:
+            os.fsync(self.file.fileno())
+        except OSError as error:
+            raise self.stopped(error) from error
+
     def close(self) -> None:
-        """Make sure that what was written is on the disk."""
-        os.fsync(self.file.fileno())
-        self.file.close()
+        try:
+            self.sync()
+        finally:
+            self.file.close()
 
     def complete(self) -> None:
         """Give the closed file its name."""

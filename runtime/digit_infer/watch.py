@@ -79,7 +79,7 @@ def look_again_and_again(job: Job, rows: RowFile, seen: set[str], bell: Bell) ->
         if new := list(waiting.complete(found for found in find_images(job.inputs) if name_in_row(found) not in seen)):
             if job.write_rows(Stream(iter(new)), rows.kind.text, rows.write):
                 return
-            sync(rows)
+            rows.sync()
             seen.update(map(name_in_row, new))
         bell.wait(soon=bool(waiting.since))
 
@@ -87,14 +87,6 @@ def look_again_and_again(job: Job, rows: RowFile, seen: set[str], bell: Bell) ->
 def name_in_row(found: Found) -> str:
     """A picture's path as a file of rows gives it back."""
     return as_written(found.path).decode()
-
-
-def sync(rows: RowFile) -> None:
-    """Have the disk keep what was written."""
-    try:
-        os.fsync(rows.file.fileno())
-    except OSError as error:
-        raise OutputError(f"cannot write {rows.output}: {(error.strerror or str(error)).lower()}") from error
 
 
 class Waiting:
