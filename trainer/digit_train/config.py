@@ -88,7 +88,7 @@ LONG: dict[str, Any] = {"patience": 0, "dropout": 0.0, "styles": 5000, "precisio
 HARD: dict[str, Any] = LONG | {"distortion": STRONG, "temperature": 2.0}
 RELEASE = {
     "nano": replace(PRESETS["nano"], crop=2, hidden=(172, 72), epochs=960, **LONG),  # and then twice more in 4 bits
-    "small": replace(PRESETS["small"], epochs=480, learning_rate=8e-3, **HARD),
+    "small": replace(PRESETS["small"], epochs=1600, learning_rate=8e-3, lessons=160, **HARD),
     "base": replace(
         PRESETS["base"], epochs=480, batch_size=512, learning_rate=4e-3, averaging=0.998, outliers=40000, **HARD
     ),
