@@ -178,3 +178,11 @@ def test_a_user_without_a_home_is_served_too(install, monkeypatch):
 def test_the_interpreter_runs_on_one_thread(install):
     install(one=WORKS)
     assert find_engine().interpreter(b"").threads == 1
+
+
+def test_nothing_is_imported_from_the_working_folder(install, tmp_path, monkeypatch):
+    install(good=WORKS)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/fake_good.py").write_text("import os\nos._exit(3)\n")
+    monkeypatch.chdir(tmp_path / "pictures")
+    assert find_engine().name == "good"

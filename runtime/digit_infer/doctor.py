@@ -9,7 +9,6 @@ from pathlib import Path
 from digit_infer import __version__
 from digit_infer import engine as engines
 from digit_infer.errors import DigitError
-from digit_infer.models import MODELS
 
 NEEDED = {"numpy": "numpy", "pillow": "PIL"}  # distribution and module; nothing can be read without
 # what loads their compiled parts, and Debian's packages with the libraries that wheels from piwheels.org, which
@@ -145,7 +144,7 @@ def examine_runtimes(model: str, runtime: str | None, machine: Machine, lines: l
     for candidate in engines.CANDIDATES:
         version, fault = installed(candidate.distribution, candidate.module.split(".")[0]), ""
         if version != "not installed":
-            fault = engines.try_out(candidate.module, MODELS / "nano.tflite")
+            fault = engines.try_out(candidate.module, engines.SMALLEST.read_bytes())
             faults[candidate.name] = fault
             usable += [] if fault else [candidate]
         lines.append(f"{candidate.name:<15} {version}{describe_fault(version, fault)}")

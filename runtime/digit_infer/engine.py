@@ -29,11 +29,13 @@ CANDIDATES = (
     Candidate(RUNTIMES[1], "tflite-runtime", "tflite_runtime.interpreter"),
     Candidate(RUNTIMES[2], "tensorflow", "tensorflow.lite.python.interpreter"),
 )
+SMALLEST = MODELS / "nano.tflite"
 PATIENCE = 20  # seconds for a first run, imports included, on the slowest device; torn models can hang for ever
+NOT_HERE = "import sys; sys.path = [*filter(None, sys.path)]\n"  # a folder of pictures may hold a numpy.py
 # Importing is no proof: tflite-runtime 2.14 with numpy 2 imports and then fails, a wheel for another CPU dies.
 PROBE = """
-import importlib, sys
-interpreter = importlib.import_module(sys.argv[1]).Interpreter(model_path=sys.argv[2])
+import importlib
+interpreter = importlib.import_module(sys.argv[1]).Interpreter(model_content=sys.stdin.buffer.read())
 interpreter.allocate_tensors()
 interpreter.invoke()
 """
@@ -62,12 +64,7 @@ class Engine:
 
     def refusal(self, content: bytes) -> str:
         """What is wrong with a model that no digest vouches for, or '': tflite-runtime does not survive a torn one."""
-        import tempfile  # as above
-
-        with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
-            file.write(content)
-            file.flush()
-            return try_out(self.module, Path(file.name))
+        return try_out(self.module, content)
 
     def interpreter(self, content: bytes) -> Any:
         """TFLite's interpreter for a model, on one thread: rows must not depend on how many cores there are."""
@@ -101,7 +98,7 @@ def probe(candidate: Candidate) -> str:
     with suppress(OSError, RuntimeError):  # no home, or one that may not be searched
         if (cache_folder() / identity).exists():
             return ""
-    if fault := try_out(candidate.module, MODELS / "nano.tflite"):
+    if fault := try_out(candidate.module, SMALLEST.read_bytes()):
         return fault
     with suppress(OSError, RuntimeError):  # a read-only system probes every time
         cache_folder().mkdir(parents=True, exist_ok=True)
@@ -115,20 +112,20 @@ def installed(module: str) -> int:
     return os.stat(spec.origin).st_mtime_ns if spec and spec.origin else 0
 
 
-def try_out(module: str, model: Path) -> str:
+def try_out(module: str, model: bytes) -> str:
     """Run a model once; what went wrong, or ''."""
-    return try_code(PROBE, module, str(model))
+    return try_code(PROBE, module, stdin=model)
 
 
-def try_code(code: str, *arguments: str) -> str:
+def try_code(code: str, *arguments: str, stdin: bytes = b"") -> str:
     """Run Python in a process of its own, which a bad build or a bad file may kill; what went wrong, or ''."""
     import subprocess  # as above
 
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
+            [sys.executable, "-c", NOT_HERE + code, *arguments],
+            input=stdin,
             capture_output=True,
-            text=True,
             check=False,
             timeout=PATIENCE,
         )
@@ -136,7 +133,7 @@ def try_code(code: str, *arguments: str) -> str:
         return "does not come to an end"
     if done.returncode < 0:
         return f"killed by signal {-done.returncode}"
-    return explain(done.stderr) if done.returncode else ""
+    return explain(done.stderr.decode(errors="replace")) if done.returncode else ""
 
 
 def explain(stderr: str) -> str:
