@@ -1,6 +1,7 @@
 """Whatever ends a run halfway, signal, kill or full disk: the rows so far are whole, and --resume brings the rest."""
 
 import errno
+import fcntl
 import json
 import os
 import random
@@ -13,6 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from digit_infer.cli import main
+from digit_infer.errors import OutputError
+from digit_infer.sinks import alone
 
 EFFORT = ["--workers", "2", "--batch-size", "4"]
 
@@ -143,6 +146,19 @@ def test_a_second_run_to_the_same_file_is_refused_and_the_first_goes_on(started,
     process.send_signal(signal.SIGCONT)
     process.communicate(timeout=60)
     assert path.read_bytes() == whole.read_bytes()
+
+
+def test_a_lock_that_was_removed_meanwhile_locks_nothing(tmp_path, monkeypatch):
+    lock, real = tmp_path / ".rows.csv.lock", fcntl.lockf
+
+    def late(file, operation):
+        lock.unlink()
+        lock.touch()  # by a third run, which holds the new one
+        real(file, operation)
+
+    monkeypatch.setattr("fcntl.lockf", late)
+    with pytest.raises(OutputError, match="another digit-infer"), alone(tmp_path / "rows.csv"):
+        pass
 
 
 def test_where_a_file_system_has_no_locks_it_does_without(samples, out, monkeypatch):

@@ -86,3 +86,20 @@ def test_a_file_in_the_place_of_the_folder_is_left_alone(images, out):
     result = infer(images, "-o", out / "rows.parquet", "--force")
     assert (result.exit_code, result.stderr) == (1, f"Error: {out / 'rows.parquet'} is no folder; name another\n")
     assert (out / "rows.parquet").read_text() == "precious"
+
+
+@pytest.mark.parametrize("options", [["--resume"], ["--resume", "--retry-errors"]], ids=" ".join)
+def test_a_torn_part_is_one_line(options, images, out):
+    infer(images, "-o", out / "rows.parquet")
+    (out / "rows.parquet").rename(out / "rows.parquet.partial")
+    (out / "rows.parquet.partial/part-00000.parquet").write_bytes(b"")
+    result = infer(images, "-o", out / "rows.parquet", *options)
+    line = f"Error: {out}/rows.parquet.partial is damaged, so nothing can be gone on with; --force starts over\n"
+    assert (result.exit_code, result.stderr) == (1, line)
+
+
+def test_a_part_has_its_name_when_the_disk_has_it(images, out, monkeypatch):
+    synced = []
+    monkeypatch.setattr("os.fsync", lambda number: synced.append(os.readlink(f"/proc/self/fd/{number}")))
+    infer(images, "-o", out / "rows.parquet")
+    assert synced == [f"{out}/rows.parquet.partial/part-00000.writing"]

@@ -42,8 +42,7 @@ class ParquetFolder(RowFile):
     def parts(self, folder: Path) -> list[Path]:
         return sorted(folder.glob("part-*.parquet"))
 
-    def kept_rows(self, path: Path) -> Iterator[Row]:
-        """The rows that an earlier run wrote."""
+    def rows_in(self, path: Path) -> Iterator[Row]:
         for part in self.parts(path):
             for row in pa.parquet.read_table(part).to_pylist():
                 yield Row(*row.values())
@@ -73,7 +72,10 @@ class ParquetFolder(RowFile):
         part = self.partial / f"part-{len(self.parts(self.partial)):05}.parquet"
         temporary = part.with_suffix(".writing")
         try:
-            pa.parquet.write_table(table, temporary)
+            with temporary.open("wb") as file:
+                pa.parquet.write_table(table, file)
+                file.flush()
+                os.fsync(file.fileno())
             temporary.replace(part)
         except OSError as error:
             temporary.unlink(missing_ok=True)

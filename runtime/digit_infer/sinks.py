@@ -131,8 +131,9 @@ def alone(output: Path) -> Iterator[None]:
     with file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = path.exists()  # else the run before removed it just now, and a third one may have made it anew
-        except BlockingIOError:
+            # else the run before removed it just now, and a third one may have made it anew
+            free = os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except (BlockingIOError, FileNotFoundError):
             free = False
         except OSError:
             free = True  # the file system has no locks
@@ -141,7 +142,8 @@ def alone(output: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # the file system has become read-only
+                path.unlink()
 
 
 def as_written(text: str) -> bytes:
@@ -174,14 +176,18 @@ class RowFile:
                     yield record
                     record = b""
 
-    def kept_rows(self, path: Path) -> Iterator[Row]:
+    def rows_in(self, path: Path) -> Iterator[Row]:
         """What `records` holds, as rows."""
         records = self.records(path)
+        if self.kind.header:
+            next(records, None)
+        for record in records:
+            yield self.kind.row(record.decode())
+
+    def kept_rows(self, path: Path) -> Iterator[Row]:
+        """The rows that an earlier run wrote. Raises OutputError where they cannot be read."""
         try:
-            if self.kind.header:
-                next(records, None)
-            for record in records:
-                yield self.kind.row(record.decode())
+            yield from self.rows_in(path)
         except (OSError, LookupError, TypeError, ValueError, csv.Error) as error:
             raise OutputError(f"{path} is damaged, so nothing can be gone on with; --force starts over") from error
 
