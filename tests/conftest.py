@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from watching import Inbox
 
 import digit_infer
 from digit_infer import engine
@@ -179,3 +180,26 @@ def newer_model(tmp_path_factory):
     path = tmp_path_factory.mktemp("newer") / "newer.tflite"
     path.write_bytes(write_bundle(bytes(flatbuffer), bundle.contract, (bundle.golden_input, bundle.golden_output)))
     return path
+
+
+@pytest.fixture
+def inbox(tmp_path, start_cli):
+    """An empty one; its watcher ends with the test."""
+    inbox = Inbox(tmp_path, start_cli)
+    yield inbox
+    if inbox.process and inbox.process.poll() is None:
+        inbox.process.kill()
+        inbox.process.communicate()
+
+
+@pytest.fixture
+def with_site(tmp_path):
+    """with_site(source) is an environment in which Python runs this at its start."""
+
+    def make(source):
+        (tmp_path / "site").mkdir()
+        (tmp_path / "site/sitecustomize.py").write_text(source)
+        runtime = os.path.dirname(os.path.dirname(digit_infer.__file__))
+        return {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), runtime])}
+
+    return make

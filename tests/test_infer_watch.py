@@ -1,6 +1,5 @@
 """--watch gives every picture that is completely written its row, once, whatever happens to it in between."""
 
-import csv
 import os
 import resource
 import shutil
@@ -8,88 +7,15 @@ import signal
 import time
 
 import pytest
+from watching import NO_NOTIFICATION, until
 
 from digit_infer import watch
-from digit_infer.bundle import read_bundle
 
 NOISE_IN_THE_CLOCK = """
 import random, time
 real = time.time
 time.time = lambda: real() - random.choice((0, 60, 86400, 3e8))
 """
-NO_NOTIFICATION = "import sys\nsys.modules['inotify_simple'] = None\n"
-
-
-def until(condition, seconds=30):
-    """Wait for a condition; fails where it does not come."""
-    late = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < late, "still not so"
-        time.sleep(0.01)
-
-
-class Inbox:
-    """A folder, the rows of the pictures in it, and the watcher, which can be stopped and started again."""
-
-    def __init__(self, folder, start):
-        self.folder, self.rows, self.start_cli = folder / "inbox", folder / "rows.csv", start
-        self.folder.mkdir()
-        self.process = None
-
-    def start(self, *options, **popen):
-        command = ["--watch", "inbox", "-o", "rows.csv", "-m", "nano", "--workers", "1", *options]
-        self.process = self.start_cli(*command, cwd=self.folder.parent, start_new_session=True, **popen)
-        return self.process
-
-    def started(self, *options, **popen):
-        """Start, and wait until it watches; the line that says so."""
-        self.start(*options, **popen)
-        line = self.process.stderr.readline().decode()
-        assert "watching inbox" in line, line + self.process.stderr.read().decode()
-        return line
-
-    def stop(self, number=signal.SIGTERM):
-        """The exit code and what it said."""
-        os.killpg(self.process.pid, number)
-        return self.ended()
-
-    def ended(self):
-        _, stderr = self.process.communicate(timeout=30)
-        return self.process.returncode, stderr.decode()
-
-    def names(self):
-        """Of the pictures that have a row, in the order of the rows."""
-        with self.rows.open(newline="") as file:
-            return [row["path"].removeprefix("inbox/") for row in csv.DictReader(file)]
-
-    def await_rows(self, *names):
-        until(lambda: set(self.names()) >= set(names))
-
-    def rename_in(self, path, name):
-        shutil.copy(path, self.folder.parent / "arriving")
-        (self.folder.parent / "arriving").rename(self.folder / name)
-
-
-@pytest.fixture
-def inbox(tmp_path, start_cli):
-    inbox = Inbox(tmp_path, start_cli)
-    yield inbox
-    if inbox.process and inbox.process.poll() is None:
-        inbox.process.kill()
-        inbox.process.communicate()
-
-
-@pytest.fixture
-def with_site(tmp_path):
-    """with_site(source) is an environment in which Python runs this at its start."""
-
-    def make(source):
-        (tmp_path / "site").mkdir()
-        (tmp_path / "site/sitecustomize.py").write_text(source)
-        runtime = os.path.dirname(os.path.dirname(watch.__file__))
-        return {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), runtime])}
-
-    return make
 
 
 @pytest.fixture(params=["told by the kernel", "polling"])
@@ -263,70 +189,22 @@ def test_killed_again_and_again_while_pictures_come_it_loses_and_doubles_none(in
     assert sorted(inbox.names()) == sorted(path.name for path in sample_files)
 
 
-def refused(inbox, *options):
-    """The line that it ends with."""
-    inbox.start(*options)
-    code, said = inbox.ended()
-    assert code == 1
-    return said.splitlines()[-1]
+@pytest.mark.parametrize("rows", ["rows.csv", "rows.jsonl"])
+def test_a_name_that_is_not_utf8_is_read_once_however_often_it_is_started(rows, inbox, png):
+    inbox.rows = inbox.folder.parent / rows
+    (inbox.folder / os.fsdecode(b"a\xff.png")).write_bytes(png)
+    for start in range(2):
+        assert f"{start} pictures have their row" in inbox.started("-o", rows)
+        until(lambda: b".png" in inbox.rows.read_bytes())
+        time.sleep(0.3)
+        inbox.stop()
+    assert inbox.rows.read_bytes().count(b".png") == 1
 
 
-def test_a_model_cut_off_during_copying_is_refused_and_the_rows_stay(inbox, png, tmp_path):
-    (inbox.folder / "a.png").write_bytes(png)
-    inbox.started()
-    inbox.await_rows("a.png")
+def test_a_picture_in_two_of_the_folders_has_one_row(inbox, png):
+    (inbox.folder / "sub").mkdir()
+    (inbox.folder / "sub/a.png").write_bytes(png)
+    inbox.started("inbox/sub")
+    inbox.await_rows("sub/a.png")
     inbox.stop()
-    before, content = inbox.rows.read_bytes(), read_bundle("nano").content
-    for length in (0, 1000, len(content) // 2, len(content) - 5000, len(content) - 1):
-        (tmp_path / "cut.tflite").write_bytes(content[:length])
-        assert refused(inbox, "-m", "cut.tflite").startswith("Error: cut.tflite ")
-        assert inbox.rows.read_bytes() == before
-
-
-def test_rows_of_another_model_are_not_gone_on_with(inbox, png):
-    (inbox.folder / "a.png").write_bytes(png)
-    inbox.started()
-    inbox.await_rows("a.png")
-    inbox.stop()
-    before = inbox.rows.read_bytes()
-    assert "another model_sha256" in refused(inbox, "-m", "small")
-    assert inbox.rows.read_bytes() == before
-    inbox.started("-m", "small", "--force")
-    inbox.await_rows("a.png")
-    inbox.stop()
-
-
-def test_what_is_no_folder_is_refused(inbox, png, tmp_path):
-    inbox.folder.rmdir()
-    inbox.folder.write_bytes(png)
-    assert refused(inbox) == "Error: inbox is not a folder; --watch takes folders"
-
-
-def test_a_folder_that_is_removed_ends_it_with_a_line(inbox, png, with_site):
-    inbox.started(env=with_site(NO_NOTIFICATION))
-    inbox.folder.rmdir()
-    code, said = inbox.ended()
-    assert (code, said) == (1, "Error: inbox: no such file or folder\n")
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [["a"], ["a", "-o", "-"], ["a", "-o", "rows.csv", "--resume"], ["a", "-o", "rows.csv", "--against", "base"]],
-    ids=" ".join,
-)
-def test_what_cannot_be_watched_is_a_usage_error(arguments, run_cli, tmp_path):
-    done = run_cli("--watch", *arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert b"--watch" in done.stderr
-
-
-def test_neither_a_second_watcher_nor_a_run_writes_into_its_rows(inbox, png, run_cli):
-    inbox.started()
-    for options in (["--watch"], ["--force"]):
-        (inbox.folder / "a.png").write_bytes(png)
-        done = run_cli("inbox", "-o", "rows.csv", *options, cwd=inbox.folder.parent)
-        line = "Error: another digit-infer is writing rows.csv; wait for it, or name another -o"
-        assert (done.returncode, done.stderr.decode().splitlines()[-1]) == (1, line)
-    inbox.await_rows("a.png")
-    inbox.stop()
-    assert sorted(path.name for path in inbox.folder.parent.iterdir()) == ["inbox", "rows.csv", "rows.csv.run.json"]
+    assert inbox.names() == ["sub/a.png"]

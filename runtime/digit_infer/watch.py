@@ -10,7 +10,7 @@ import os
 import signal
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from digit_infer.sources import find_images
 from digit_infer.stream import Stream
 
 SETTLED = 0.5  # seconds without a change, where nothing tells whether a file is still being written
-DECIDES_ROWS = "model_sha256", "normaliser", "inputs", "options"
+DECIDES_ROWS = "model_sha256", "normaliser", "inputs", "working_folder", "options"
 UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".temp", "~")  # names until a copy is complete
 
 
@@ -59,11 +59,13 @@ def watch(job: Job, note: Callable[[str], None]) -> None:
 def open_rows(job: Job, rows: RowFile, record: Path, about: dict[str, object]) -> set[str]:
     """Go on with the file of rows, or begin it; the paths that have their row."""
     seen: set[str] = set()
+    if rows.interrupted.exists():  # gone on with later, it would replace the rows of the watcher
+        raise OutputError(f"{rows.interrupted} is of an interrupted run; finish it with --resume, or remove it")
     if rows.output.exists() and rows.output.stat().st_size and not job.output.force:
         check_same_run(record, {name: about[name] for name in DECIDES_ROWS})
         kept = rows.kept_rows(rows.output)
         while part := list(islice(kept, 1000)):
-            seen.update(row.path for row in part)
+            seen.update(name_in_row(row.path) for row in part)
             job.tally.add(Tally.of(part))
     write_json(record, about)  # first: rows without a record could not be gone on with
     rows.open(keep=job.tally.pictures)
@@ -76,17 +78,19 @@ def look_again_and_again(job: Job, rows: RowFile, seen: set[str], bell: Bell) ->
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     waiting = Waiting()
     while True:
-        if new := list(waiting.complete(found for found in find_images(job.inputs) if name_in_row(found) not in seen)):
+        found_now = ((name_in_row(found.path), found) for found in find_images(job.inputs))
+        unread = {name: found for name, found in found_now if name not in seen}  # once, where folders overlap
+        if new := list(waiting.complete(unread.values())):
             if job.write_rows(Stream(iter(new)), rows.kind.text, rows.write):
                 return
             rows.sync()
-            seen.update(map(name_in_row, new))
+            seen.update(name_in_row(found.path) for found in new)
         bell.wait(soon=bool(waiting.since))
 
 
-def name_in_row(found: Found) -> str:
-    """A picture's path as a file of rows gives it back."""
-    return as_written(found.path).decode()
+def name_in_row(path: str) -> str:
+    """A picture's path as a file of rows holds it."""
+    return as_written(path).decode()
 
 
 class Waiting:
@@ -95,7 +99,7 @@ class Waiting:
     def __init__(self) -> None:
         self.since: dict[str, tuple[object, float]] = {}  # state of a file, and since when it is that
 
-    def complete(self, candidates: Iterator[Found]) -> Iterator[Found]:
+    def complete(self, candidates: Iterable[Found]) -> Iterator[Found]:
         """Those of the candidates that can be read; the others are remembered."""
         before, self.since = self.since, {}
         for found in candidates:
