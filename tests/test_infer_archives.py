@@ -123,8 +123,10 @@ def test_what_is_no_picture_in_an_archive_is_skipped_and_counted(kind, sample_fi
     path, good = tmp_path / f"a.{kind}", sample_files[0].read_bytes()
     members = {
         "notes.txt": b"no picture",
-        "scan.png": good,
+        "./scan.png": good,
         "sub/.hidden.png": good,
+        ".hidden/scan.png": good,
+        "./..named/scan.png": good,
         "__MACOSX/sub/._scan.png": b"\0\5\x16\7",
         "sub/scan": good,
         "sub/broken.png": b"no picture, but named so",
@@ -147,11 +149,13 @@ def test_what_is_no_picture_in_an_archive_is_skipped_and_counted(kind, sample_fi
                 archive.addfile(info, io.BytesIO(content))
     skipped = []
     found = [one.path.removeprefix(f"{path}/") for one in find_images([str(path)], skipped.append)]
-    assert found == ["scan.png", "sub/scan", "sub/broken.png"]
+    assert found == ["./scan.png", "sub/scan", "sub/broken.png"]
     names = [one.removeprefix(f"{path}/") for one in skipped]
     assert names == ["link"] * (kind == "tar") + [
         "notes.txt",
         "sub/.hidden.png",
+        ".hidden/scan.png",
+        "./..named/scan.png",
         "__MACOSX/sub/._scan.png",
         "empty",
     ]
@@ -219,6 +223,15 @@ def test_an_array_of_nothing_but_0_and_1_is_black_and_white(dtype, sample_pixels
     np.save(tmp_path / "a.npy", (sample_pixels > 127).astype(dtype))
     np.save(tmp_path / "b.npy", np.where(sample_pixels > 127, 255, 0).astype(np.uint8))
     assert answers(rows_of(tmp_path / "a.npy")) == answers(rows_of(tmp_path / "b.npy"))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64])
+def test_what_a_picture_of_an_array_reads_as_does_not_depend_on_its_neighbours(dtype, sample_pixels, tmp_path):
+    mask = (sample_pixels[:1] > 127).astype(dtype)
+    others = sample_pixels.astype(np.int64).clip(max=np.iinfo(dtype).max).astype(dtype)
+    np.save(tmp_path / "alone.npy", mask)
+    np.save(tmp_path / "among.npy", np.concatenate([others, mask]))
+    assert answers(rows_of(tmp_path / "among.npy"))[-1:] == answers(rows_of(tmp_path / "alone.npy"))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

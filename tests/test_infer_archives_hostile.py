@@ -166,3 +166,33 @@ def test_a_float_picture_that_is_not_finite_is_an_error_and_the_others_are_read(
     assert [i for i, reason in enumerate(reasons) if reason] == [3, 7]
     assert reasons[3] == reasons[7] == "holds NaN or infinite levels"
     assert infer(tmp_path / "a.npy").exit_code == 3
+
+
+def test_a_header_without_end_is_never_held(tmp_path):
+    version_2 = b"\x93NUMPY\2\0" + struct.pack("<I", 2**31 - 1)
+    (tmp_path / "a.npy").write_bytes(version_2 + b" " * 1000)
+    assert found_in(tmp_path / "a.npy") == [("", "damaged archive: not pictures")]
+
+
+SPARSE = {
+    "gnu": lambda info: setattr(info, "type", tarfile.GNUTYPE_SPARSE),
+    "pax": lambda info: info.pax_headers.update({"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}),
+}
+
+
+@pytest.mark.parametrize("make_sparse", SPARSE.values(), ids=SPARSE)
+def test_a_list_of_holes_without_end_is_never_read(make_sparse, tmp_path):
+    info = tarfile.TarInfo("a.png")
+    info.size = 2**16
+    make_sparse(info)
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(info, io.BytesIO(b"9" * 2**16))
+    assert found_in(tmp_path / "a.tar") == [("", "damaged archive: a sparse file; pack it again without --sparse")]
+
+
+def test_a_compression_that_is_not_known_is_named(png, tmp_path):
+    content = bytearray(zip_of({"a.png": png, "b.png": png}))
+    for mark, place in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        content[content.index(mark) + place] = 9  # Deflate64
+    (tmp_path / "a.zip").write_bytes(content)
+    assert found_in(tmp_path / "a.zip") == [("/a.png", "that compression method is not supported"), ("/b.png", "")]

@@ -8,29 +8,31 @@ import io
 import lzma
 import math
 import os
+import re
 import stat
 import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import IO, Any, cast
+from typing import IO, Any, NoReturn, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digit_infer.found import Block, Found, Pictures
 from digit_infer.sources import FIRST_BYTES, IDX, OnSkip, found_file, known_suffix, no_formula
 from digit_infer.stream import HEAVIEST
 
 LARGEST = 64 * 2**20  # bytes of one picture in an archive
-LARGEST_NAME = 2**20  # bytes of a name in a tar
+LARGEST_NAME = 2**16  # bytes of a name in a tar
+HIDDEN = re.compile(r"(^|/)\.(?!\.?/)")  # a member, or a folder that it lies in; not those of ./ and ../
 LARGEST_SIDE = 4096  # px of one picture in an array
 AT_ONCE = 256  # pictures of an array that are read together
 NAMES = tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE
 DAMAGE = (
     EOFError,
     LookupError,
-    NotImplementedError,
     OSError,
     RuntimeError,
     ValueError,
@@ -81,7 +83,9 @@ def read_zip(path: str, on_skip: OnSkip) -> Iterator[Found]:
                 continue
             try:
                 with archive.open(member) as stream:
-                    found = read_member(inner, member.file_size, stream)
+                    found = read_member(inner, member.filename, member.file_size, stream)
+            except NotImplementedError as error:  # its compression
+                found = inner._replace(fault=str(error).lower())
             except DAMAGE:
                 found = inner._replace(fault="damaged archive member")
             if found is None:
@@ -102,7 +106,7 @@ def read_tar(path: str, on_skip: OnSkip) -> Iterator[Found]:
                 inner = found_file(f"{path}/{member.name}")
                 if link := member.islnk() or member.issym():  # to what a stream has passed, or lies elsewhere
                     content = io.BytesIO()
-                found = read_member(inner, member.size, content) if content else None
+                found = read_member(inner, member.name, member.size, content) if content else None
                 if found:
                     yield found._replace(fault="a link to another file") if link else found
                 elif not member.isdir():
@@ -112,14 +116,23 @@ def read_tar(path: str, on_skip: OnSkip) -> Iterator[Found]:
 
 
 class Header(tarfile.TarInfo):
-    """A member's header. One that is torn or damaged, tarfile takes for the end, and a name it reads at any size."""
+    """A member's header. One that is torn or damaged, tarfile takes for the end, and some it reads at any size."""
 
     @classmethod
     def frombuf(cls, content: bytes | bytearray, encoding: str, errors: str) -> "Header":
         header = super().frombuf(content, encoding, errors)
         if header.type in NAMES and header.size > LARGEST_NAME:
             raise tarfile.ReadError(f"a name of {header.size} bytes")
+        if header.type == tarfile.GNUTYPE_SPARSE:
+            raise header.sparse_file()
         return header
+
+    def _proc_gnusparse_10(self, *_: object) -> NoReturn:
+        raise self.sparse_file()
+
+    def sparse_file(self) -> tarfile.ReadError:
+        """Its list of holes tarfile reads at any length."""
+        return tarfile.ReadError("a sparse file; pack it again without --sparse")
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> "Header":
@@ -131,10 +144,9 @@ class Header(tarfile.TarInfo):
             raise tarfile.ReadError(str(error)) from error
 
 
-def read_member(inner: Found, size: int, stream: IO[bytes]) -> Found | None:
+def read_member(inner: Found, name: str, size: int, stream: IO[bytes]) -> Found | None:
     """One picture of an archive; None for what is none. What its header says of its size is not believed."""
-    name = os.path.basename(inner.path)
-    if name.startswith("."):
+    if HIDDEN.search(name):
         return None
     start = stream.read(12)
     if not (known_suffix(name) or FIRST_BYTES.match(start)):
@@ -164,10 +176,10 @@ def read_npy(stream: IO[bytes], name: str, *, labels: bool = False) -> Iterator[
 
     labels: whether arrays with one axis, or with as many columns as there are digits, are passed over.
     """
-    version = np.lib.format.read_magic(stream)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    if np.lib.format.read_magic(stream) != (1, 0):  # later ones are for long headers, which numpy reads at any length
+        raise ValueError("not pictures")
     try:
-        shape, column_major, dtype = read_header(stream)
+        shape, column_major, dtype = np.lib.format.read_array_header_1_0(stream)
     except Exception as error:  # it is Python source, whose parser raises whatever it meets
         raise ValueError("not the header of an array") from error
     if labels and (len(shape) < 2 or shape[1:] == (10,)):
@@ -206,9 +218,18 @@ def read_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], n
         count = min(together, shape[0] - start)
         content = read_exactly(stream, count * size)
         levels = np.frombuffer(content, dtype).reshape(count, *one)
-        if dtype.kind in "ui" and levels.max() <= 1:  # a mask
-            levels = levels.astype(bool)
+        if dtype.kind in "ui":
+            levels = whole_range(levels)
         yield Pictures(no_formula(name), start, levels)
+
+
+def whole_range(levels: NDArray[np.integer]) -> NDArray[np.integer]:
+    """The same pictures, (n, ...), those that are masks of 0 and 1 as ones of 0 and 255."""
+    masks = levels.max(axis=tuple(range(1, levels.ndim)), keepdims=True) == 1
+    if not masks.any():
+        return levels
+    wide = levels.astype(np.result_type(levels, np.uint8))
+    return np.where(masks, wide * 255, wide)
 
 
 def read_exactly(stream: IO[bytes], size: int) -> bytes:
