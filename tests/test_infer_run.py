@@ -168,6 +168,25 @@ def test_each_name_of_a_slow_list_has_its_row_before_the_next_is_there(sample_fi
     assert process.returncode == 0
 
 
+def test_a_list_on_a_stdin_that_does_not_block_is_read_to_its_end(sample_files, start_cli, time_limit):
+    listed, written = os.pipe()
+    os.set_blocking(listed, False)
+    with time_limit(30), start_cli("-", "--quiet", stdin=listed) as process:
+        for path in sample_files[:3]:
+            os.write(written, os.fsencode(path) + b"\n")
+            while not process.stdout.readline().startswith(os.fsencode(path)):
+                pass
+        os.close(written)
+        assert process.stdout.read() == b""
+    os.close(listed)
+    assert process.returncode == 0
+
+
+def test_a_list_written_on_windows_is_read(sample_files):
+    result = infer("-", input="".join(f"{path}\r\n" for path in sample_files[:2]).encode("utf-8-sig"))
+    assert [row["path"] for row in csv_rows(result.stdout)] == list(map(str, sample_files[:2]))
+
+
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
 def test_a_list_on_stdin_may_hold_any_name(encoding, images, run_cli):
     odd = os.fsencode(images) + b"/a\xff\xc3\xa4.png"

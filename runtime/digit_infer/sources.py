@@ -21,6 +21,7 @@ SUFFIXES = {
 MAGIC = (rb"\x89PNG\r\n", rb"\xff\xd8\xff", rb"GIF8[79]a", rb"BM.{4}\0{4}", rb"II\*\0", rb"MM\0\*", rb"RIFF.{4}WEBP")
 FIRST_BYTES = re.compile(b"|".join(MAGIC), re.DOTALL)  # of pictures whose name has no known suffix
 TOGETHER = 1000  # files of a folder that are found before the first of them is read
+BOM = b"\xef\xbb\xbf"  # in front of a list that was written on Windows
 LISTED = 100_000  # entries of a folder that are read in order of name; a larger one as the file system lists it
 LIST_PART = 2**16  # bytes of a list that are read together, at most
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".npz", ".npy")
@@ -79,10 +80,13 @@ def parts_listed(stream: BufferedIOBase) -> Iterator[list[bytes]]:
     while True:
         if must_wait(stream):
             yield []
+            select.select([stream], [], [])  # or a pipe that does not block would seem to have ended
         part = stream.read1(LIST_PART)
-        if b"\0" in part and FIRST_BYTES.match(part) and not end:
-            raise InputError("- stands for a list of paths, and this is a picture; save it to a file and name that")
-        end = end or re.compile(rb"\0" if b"\0" in part else rb"\r*\n|\0")
+        if not end:
+            if b"\0" in part and FIRST_BYTES.match(part):
+                raise InputError("- stands for a list of paths, and this is a picture; save it to a file and name that")
+            end = re.compile(rb"\0" if b"\0" in part else rb"\r*\n|\0")
+            part = part.removeprefix(BOM)
         *names, rest = end.split(rest + part)
         yield names
         if not part:
