@@ -65,3 +65,9 @@ def test_a_folder_with_something_in_it_is_refused_before_anything_is_read(images
     assert result.exit_code == 1
     assert "is not an empty folder" in result.stderr
     assert not (tmp_path / "rows.csv").exists()
+
+
+def test_a_long_name_is_shortened_to_what_a_file_may_be_called(images, tmp_path):
+    (images / "blank.png").rename(images / ("\N{LINEAR B SYLLABLE B008 A}" * 62 + ".png"))
+    assert run(images, "--debug-dir", tmp_path / "debug").exit_code == 3
+    assert len(list((tmp_path / "debug").glob("0*.png"))) == len(list(images.iterdir()))

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import struct
 import zlib
 
@@ -121,3 +122,14 @@ def test_no_flipped_byte_gets_past_as_anything_but_an_image_error(kind, tmp_path
         path.write_bytes(good[:place] + bytes([good[place] ^ 0xFF]) + good[place + 1 :])
         with contextlib.suppress(ImageError):
             assert read_picture(path).dtype == np.uint8
+
+
+def test_a_picture_larger_than_the_memory_that_is_left_says_so(tmp_path, run_cli):
+    def little():
+        resource.setrlimit(resource.RLIMIT_AS, (500_000_000, 500_000_000))
+
+    picture = Image.new("P", (9000, 9000), 1)
+    picture.save(tmp_path / "a.png", transparency=0, compress_level=1)
+    done = run_cli(str(tmp_path / "a.png"), "--workers", "1", preexec_fn=little)
+    assert done.returncode == 3
+    assert b",error,,,,,,larger than the memory that is left," in done.stdout

@@ -15,6 +15,7 @@ from digit_infer import parameters
 from digit_infer.errors import ModelError
 from digit_infer.files import DAMAGE
 from digit_infer.models import MODELS
+from digit_infer.row import printable
 from digit_infer.settings import SHIPPED
 
 FORMAT = 1
@@ -58,6 +59,7 @@ def read_bundle(model: str) -> Bundle:
 
 def parse_bundle(name: str, content: bytes) -> Bundle:
     """Take a model file's bytes apart and check its contract. Raises ModelError."""
+    name = printable(name)
     if content[4:8] != IDENTIFIER:
         raise ModelError(f"{name} is not a TFLite model")
     if ZIP_START not in content:

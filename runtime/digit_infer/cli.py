@@ -1,7 +1,9 @@
 """digit-infer: read pictures of handwritten digits into a table."""
 
 import os
+import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -129,6 +131,8 @@ def main(
     """
     if fault := usage_fault(ctx.params):
         raise click.UsageError(fault)
+    # one that ignores it, as some do who start others, would never learn how a process of its own ended
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # before numpy is loaded, which would start a thread for each core; the imports wait, so that --help does not
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if doctor:
@@ -158,7 +162,8 @@ def main(
 
     def note(line: str) -> None:
         if not quiet:
-            click.echo(line, err=True)
+            with suppress(OSError):  # of a full disk behind stderr; the rows are what matters
+                click.echo(line, err=True)
 
     bundle = read_bundle(model)
     if not bundle.contract:
@@ -227,6 +232,8 @@ def usage_fault(given: dict[str, Any]) -> str:
                 return f"--debug-dir lies in {folder}, so its cards would be read as pictures; name another"
     if given["retry_errors"] and not given["resume"]:
         return "--retry-errors goes with --resume"
+    if given["resume"] and given["force"]:
+        return "--resume keeps the rows that are there and --force replaces them; give one of them"
     if not any(given[option] for option in ("inputs", "selftest", "doctor", "benchmark", "model_info")):
         return "nothing to read: name a folder or a picture"
     return ""

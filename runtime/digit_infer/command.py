@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import sys
 from typing import Any
 
 import click
@@ -11,7 +12,15 @@ from digit_infer.quiet import native_stderr_silenced
 
 
 class Command(click.Command):
-    """A click command that turns the project's own errors into messages."""
+    """A click command that turns the project's own errors, and what the system refuses, into messages."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:  # no more files or processes, no working folder, a full disk behind stdout
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"Error: {where}{(error.strerror or str(error)).lower()}", err=True)
+            sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

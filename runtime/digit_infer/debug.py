@@ -41,7 +41,8 @@ class DebugFolder:
     def add_card(self, row: Row, card: Image.Image) -> None:
         """Write a card; its number is that of the row."""
         self.count += 1
-        name = "".join(character if character.isalnum() else "_" for character in Path(row.path).stem)[:60]
+        name = "".join(character if character.isalnum() else "_" for character in Path(row.path).stem)
+        name = name.encode()[:60].decode(errors="ignore")
         save(card, self.folder / f"{self.count:06}-{name}.png")
         self.cards.append(card)
         if len(self.cards) == SHEET[0] * SHEET[1]:

@@ -108,7 +108,10 @@ def decode(file: BinaryIO) -> Levels:
     """Decode whatever Pillow knows."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of sizes and tags: what matters becomes an error
-        return to_levels(open_image(file))
+        try:
+            return to_levels(open_image(file))
+        except MemoryError as error:
+            raise ImageError("larger than the memory that is left") from error
 
 
 def open_image(file: BinaryIO) -> "Image":
@@ -119,6 +122,8 @@ def open_image(file: BinaryIO) -> "Image":
         image = Image.open(file)
     except Image.DecompressionBombError as error:
         raise ImageError(f"larger than {MAX_MEGAPIXELS} MP") from error
+    except MemoryError:
+        raise
     except Exception as error:  # the parsers of 40 formats raise whatever they meet
         file.seek(4)
         heic = file.read(8) in HEIC
@@ -137,6 +142,8 @@ def to_levels(image: "Image") -> Levels:
             from PIL import ImageOps  # slow to load, and few need it
 
             image = ImageOps.exif_transpose(image)
+    except MemoryError:
+        raise
     except Exception as error:  # as above
         raise ImageError(f"{'truncated' if 'truncated' in str(error) else 'damaged'} {image.format}") from error
     if image.mode.startswith(("I", "F")):

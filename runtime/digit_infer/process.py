@@ -20,9 +20,9 @@ class Process:
     """A fork of this process, which shares its libraries and model. It answers in order, and ends when it is closed."""
 
     def __init__(self, work: Work, others: "list[Process]") -> None:
-        tasks, self.sends = os.pipe()
-        self.receives, answers = os.pipe()
         try:
+            tasks, self.sends = os.pipe()
+            self.receives, answers = os.pipe()
             self.pid = os.fork()
         except OSError as error:
             raise DigitError(f"cannot start a process ({error.strerror}); --workers asks for fewer") from error
