@@ -1,11 +1,14 @@
 """How much ink lies on each pixel of a picture: colour reduced to grey, paper and shadow removed."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from digit_infer.parameters import Parameters
 
 Levels = NDArray[np.uint8]
+Pixel = TypeVar("Pixel", np.uint8, np.bool_)
 ALL_LEVELS = np.arange(256)
 HOT, FEWEST_HOT = 500, 4000  # one pixel in so many may be a hot one
 
@@ -22,7 +25,7 @@ def shrink(picture: Levels, side: int) -> Levels:
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
 
 
-def sides(greys: Levels) -> list[Levels]:
+def sides(greys: NDArray[Pixel]) -> list[NDArray[Pixel]]:
     """The outermost pixels of each of (n, h, w), side by side: (n, w) twice, (n, h) twice."""
     return [greys[:, 0], greys[:, -1], greys[:, :, 0], greys[:, :, -1]]
 
@@ -77,19 +80,43 @@ def to_grey(picture: Levels, p: Parameters) -> Levels:
     return projected.clip(0, 255).astype(np.uint8)
 
 
-def have_frame(greys: Levels, depth: int, p: Parameters) -> NDArray[np.bool_]:
-    """Which of (n, h, w) have a frame around the rim, as where a form's cell was cut out along its lines: (n,)."""
-    if not depth:
-        return np.zeros(len(greys), bool)
-    low, paper, high = quartiles(inner_rims(greys, depth))
-    frame_low, frame, frame_high = quartiles(rim(greys))
-    contrast = np.abs(frame - paper)
-    return (contrast > p.faintest_ink) & (4 * np.maximum(high - low, frame_high - frame_low) < contrast)
+def frame_depths(greys: Levels, p: Parameters) -> NDArray[np.intp]:
+    """How wide a frame is around each of (n, h, w), in pixels, 0 for none: (n,).
+
+    A form's cell has one where it was cut out along its lines, a note that lies on a desk.
+    """
+    depths = np.zeros(len(greys), np.intp)
+    if not (step := frame_depth(greys, p)):
+        return depths
+    around = rim(greys)
+    if min(greys.shape[1:]) >= p.roomy:
+        frame = quantiles(around, (1, 25, 49), 50)  # all of it: a digit that is cut tight reaches the rim too
+        least = np.maximum(p.faintest_ink, p.ink_edge * np.ptp(greys, axis=(1, 2)))
+        for depth in (3 * step, 2 * step):
+            inner = greys[:, depth:-depth, depth:-depth]
+            paper, corners = quartiles(rim(inner)), inner[:, (0, 0, -1, -1), (0, -1, 0, -1)].T.astype(np.int32)
+            rectangle = 2 * np.abs(corners - paper[1]).max(0) < np.abs(frame[1] - paper[1])  # and no thick 0
+            depths[rectangle & stand_apart(frame, paper, least)] = depth
+    depths[stand_apart(quartiles(around), quartiles(inner_rims(greys, step)), p.faintest_ink)] = step
+    return depths
+
+
+def stand_apart(
+    frame: NDArray[np.int32], paper: NDArray[np.int32], least: float | NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which of two rims each, (3, n), low, middle and high level, are far more unlike each other than uneven: (n,)."""
+    contrast = np.abs(frame[1] - paper[1])
+    return (contrast > least) & (4 * np.maximum(paper[2] - paper[0], frame[2] - frame[0]) < contrast)
+
+
+def quantiles(rows: Levels, parts: tuple[int, ...], of: int) -> NDArray[np.int32]:
+    """So many parts `of` each row of (n, sorted) are below them: (parts, n)."""
+    return rows[:, [rows.shape[1] * part // of for part in parts]].T.astype(np.int32)
 
 
 def quartiles(rows: Levels) -> NDArray[np.int32]:
     """The first quartile, median and third of each row of (n, sorted): (3, n)."""
-    return rows[:, [rows.shape[1] * quarter // 4 for quarter in (1, 2, 3)]].T.astype(np.int32)
+    return quantiles(rows, (1, 2, 3), 4)
 
 
 def find_ink(greys: Levels, p: Parameters) -> Levels:
@@ -110,6 +137,32 @@ def find_ink(greys: Levels, p: Parameters) -> Levels:
     share = ALL_LEVELS / np.where(faint, np.inf, full)[:, None]
     ramps = np.rint(((share - p.ink_from) / (p.ink_full - p.ink_from)).clip(0, 1) * 255).astype(np.uint8)
     return np.stack([ramp.take(ink) for ramp, ink in zip(ramps, inks, strict=True)])
+
+
+def without_ruling(inks: Levels, p: Parameters) -> Levels:
+    """The same ink, (n, h, w), without what is paler than the digit where that runs across the picture."""
+    masks, dark = inks > round(p.ink_edge * 255), inks > round(p.ruling * 255)
+    ruled = reach_across(masks) & ~reach_sides(dark).any(0)
+    ruled &= 10 * dark.sum((1, 2)) >= masks.sum((1, 2))
+    if ruled.any():  # the soft edges of strokes are no ruling
+        strokes = slide(np.pad(dark[ruled], ((0, 0), (2, 2), (2, 2))), 2, np.logical_or)
+        ruled[ruled] = reach_across(masks[ruled] & ~strokes)
+    if ruled.any():
+        bottom = round((2 * p.ruling - 1) * 255)
+        ramp = np.rint((ALL_LEVELS - bottom).clip(0) * (255 / (255 - bottom))).astype(np.uint8)
+        inks[ruled] = ramp[inks[ruled]]
+    return inks
+
+
+def reach_sides(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of (n, h, w) have something at each side: (4, n)."""
+    return np.array([side.any(1) for side in sides(masks)])
+
+
+def reach_across(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of (n, h, w) have something at two opposite sides: (n,)."""
+    top, bottom, left, right = reach_sides(masks)
+    return top & bottom | left & right
 
 
 def even_out(inks: Levels, paper: Levels, dark: NDArray[np.bool_], p: Parameters) -> None:
@@ -195,7 +248,7 @@ def have_ink_at_rim(levels: Levels, paper_level: Levels, p: Parameters) -> NDArr
     return inked
 
 
-def slide(levels: Levels, half: int, extreme: np.ufunc) -> Levels:
+def slide(levels: NDArray[Pixel], half: int, extreme: np.ufunc) -> NDArray[Pixel]:
     """The minimum or maximum over each window of 2 half + 1 squared, (n, h, w) to (n, h - 2 half, w - 2 half).
 
     Both axes one after the other, the span doubling at each step: the cost grows with the window's logarithm.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digit_infer.components import Pieces, find_pieces, only
-from digit_infer.ink import Levels, find_ink, frame_depth, have_frame, shrink, slide, to_grey
+from digit_infer.ink import Levels, find_ink, frame_depths, shrink, slide, to_grey, without_ruling
 from digit_infer.parameters import PARAMETERS, Parameters
 
 SIDE = 28
@@ -97,16 +97,19 @@ def are_mnist_like(pictures: Levels) -> NDArray[np.bool_]:
 
 def find_digits(greys: Levels, p: Parameters) -> list[Normalised]:
     """Normalise pictures of one size, (n, h, w), the whole way."""
-    depth = frame_depth(greys, p)
-    framed = have_frame(greys, depth, p)
+    depths = frame_depths(greys, p)
     results: dict[int, Normalised] = {}
-    for chosen, inner in ((~framed, slice(None)), (framed, slice(depth, -depth))):
-        if chosen.any():
-            inks = find_ink(greys[chosen, inner, inner], p)
-            masks = inks > round(p.ink_edge * 255)
-            found = zip(inks, masks, find_pieces(masks), strict=True)
-            digits = [find_digit(ink, mask, pieces, p) for ink, mask, pieces in found]
-            results |= zip(np.flatnonzero(chosen).tolist(), digits, strict=True)
+    for depth in np.unique(depths).tolist():
+        chosen, inner = depths == depth, slice(depth, -depth or None)
+        inks = without_ruling(find_ink(greys[chosen, inner, inner], p), p)
+        masks = inks > round(p.ink_edge * 255)
+        found = zip(inks, masks, find_pieces(masks), strict=True)
+        digits = [find_digit(ink, mask, pieces, p) for ink, mask, pieces in found]
+        results |= zip(np.flatnonzero(chosen).tolist(), digits, strict=True)
+    blank = [i for i, found in results.items() if found is BLANK]
+    if blank and min(greys.shape[1:]) >= p.roomy:  # grain averages out at half the size, ink does not
+        halves = np.stack([shrink(greys[i], max(greys.shape[1:]) // 2) for i in blank])
+        results |= {i: found for i, found in zip(blank, find_digits(halves, p), strict=True) if not found.reason}
     return [results[i] for i in range(len(greys))]
 
 
@@ -127,6 +130,7 @@ def choose(mask: NDArray[np.bool_], pieces: Pieces, p: Parameters) -> tuple[NDAr
     """
     height, width = pieces.bottom - pieces.top, pieces.right - pieces.left
     flat = width > p.flat * height  # the line that the digit stands on, or a stroke of it
+    flat |= (height == len(mask)) & (height > 2 * p.flat * width)  # an empty cell's side, a fold; a 1 is hardly so thin
     if len(pieces.area) == 1:
         return np.ones(1, bool), "not_a_digit" if flat[0] else ""
     largest = int(pieces.area.argmax())
@@ -155,7 +159,8 @@ def choose(mask: NDArray[np.bool_], pieces: Pieces, p: Parameters) -> tuple[NDAr
 
 
 def is_frame(mask: NDArray[np.bool_], pieces: Pieces, piece: int, p: Parameters) -> bool:
-    """Whether a piece is drawn around another: all its ink runs along its box, which no slashed or broken 0 does.
+    """Whether a piece is drawn around another: all its ink runs along its box, which no slashed or broken 0 does, or
+    along a circle.
 
     It may be open at the top, as a form's comb is, where it has straight sides and the other stands between them.
     """
@@ -165,11 +170,20 @@ def is_frame(mask: NDArray[np.bool_], pieces: Pieces, piece: int, p: Parameters)
     if not between.any():
         return False
     alone = only(mask, pieces, np.arange(len(pieces.area)) == piece)[top:bottom, left:right]
+    closed = (between & (pieces.top > top)).any()
+    if closed and is_circle(alone):
+        return True
     down, across = int(len(alone) * p.frame_rim), int(alone.shape[1] * p.frame_rim)
     if alone[down : len(alone) - down, across : alone.shape[1] - across].any():
         return False
-    closed = (between & (pieces.top > top)).any()
     return bool(closed or (alone[:, :across].any(1).all() and alone[:, -across:].any(1).all()))
+
+
+def is_circle(piece: NDArray[np.bool_]) -> bool:
+    """Whether a piece, (h, w), is as wide as high, which few a 0 is, and has no ink inside of its outline."""
+    height, width = piece.shape
+    y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
+    return 0.85 * width < height < width / 0.85 and not piece[y * y + x * x < 0.64].any()
 
 
 def fills_picture(mask: NDArray[np.bool_], pieces: Pieces, piece: int) -> bool:

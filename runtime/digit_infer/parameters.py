@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Parameters:
     ink_from: float = 0.15  # of the darkest ink: where ink begins
     ink_full: float = 0.75  # of the darkest ink: where it counts as full
     ink_edge: float = 0.4  # of full ink: where the digit's outline runs
+    ruling: float = 0.83  # of full ink: what runs across the picture and is paler is the paper's
     speck: float = 0.03  # of the main piece's area: smaller pieces are dirt
     near: float = 0.3  # of the main piece's size: pieces further off belong to something else
     beside: float = 0.5  # likeness to the main piece from which a piece beside it is another digit
@@ -26,6 +27,7 @@ class Parameters:
     flat: float = 8.0  # times as wide as high: a line, unless the digit is wider
     smallest: float = 0.04  # of the picture's longer side: a smaller digit is dirt on an empty page
     frame: float = 0.08  # of the picture's shorter side: how wide a frame around the rim is cut off
+    roomy: int = 56  # px, the shorter side, from which frames may be three times as wide and grain is averaged out
     frame_rim: float = 0.15  # of a piece's box on each side: a piece with all its ink there, around another, is a frame
     enclosed: float = 0.25  # of a frame's size: what is at least as large may be the digit in it
     edges: int = 2  # at most so many pieces that touch the rim are not counted as ink all over the place
