@@ -1,7 +1,7 @@
-"""Time the normaliser and what each of its steps is worth: python benchmarks/normaliser.py [DEV_FOLDER].
+"""Time the normaliser and what each of its steps is worth: python -m benchmarks.normaliser [DEV_FOLDER].
 
 DEV_FOLDER holds labels.csv with columns file, label and author, the pictures under images/, and usps.npz with x,
-(n, 16, 16), and y. The tables are Markdown.
+(n, 16, 16), and y. Drawn pages are those of the tests, with MNIST's test digits. The tables are Markdown.
 """
 
 import csv
@@ -20,6 +20,7 @@ from unittest.mock import patch
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as digit-infer does
 
 import numpy as np
+from benchmarks.pages import VARIANTS
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -32,6 +33,7 @@ from digit_infer.parameters import Parameters
 from digit_train.mnist import load_mnist
 
 EACH, BATCH, ROUNDS = 1024, 256, 5
+ON_PAGES = 30  # digits that are drawn on every kind of page
 MNIST_LIKE, SMALL, LARGE = 5.0, 120.0, 0.25  # aims: µs, µs, of the time of decoding
 Levels = NDArray[np.uint8]
 
@@ -105,13 +107,15 @@ def time_large(digit: Levels, random: np.random.Generator) -> None:
 
 
 class Truth(NamedTuple):
-    """What is measured on: files with their digits and authors, and USPS."""
+    """What is measured on: files with their digits and authors, USPS, and drawn pages."""
 
     files: list[Path]
     labels: NDArray[np.int64]
     authors: list[str]
     usps: Levels
     usps_labels: NDArray[np.int64]
+    pages: list[Levels]
+    page_labels: NDArray[np.int64]
 
 
 def read_truth(dev: Path) -> Truth:
@@ -120,14 +124,17 @@ def read_truth(dev: Path) -> Truth:
     with np.load(dev / "usps.npz") as usps:
         x, y = usps["x"], usps["y"]
     labels = np.array([int(row["label"]) for row in rows])
-    return Truth([dev / "images" / row["file"] for row in rows], labels, [row["author"] for row in rows], x, y)
+    files, authors = [dev / "images" / row["file"] for row in rows], [row["author"] for row in rows]
+    mnist = load_mnist()
+    pages = [draw(digit) for draw in VARIANTS.values() for digit in mnist["x_test"][:ON_PAGES]]
+    return Truth(files, labels, authors, x, y, pages, np.tile(mnist["y_test"][:ON_PAGES], len(VARIANTS)))
 
 
 def steps_table(dev: Path) -> str:
     """Accuracies with everything, and how many points go with each step."""
     truth, classifier = read_truth(dev), Classifier(read_bundle("base"), find_engine())
     whole = accuracies(truth, classifier)
-    lines = ["| | single pictures | mean of authors | USPS |", "| --- | ---: | ---: | ---: |"]
+    lines = ["| | single pictures | mean of authors | USPS | drawn pages |", "| --- | ---: | ---: | ---: | ---: |"]
     lines.append(f"| everything | {' | '.join(f'{share:.2%}' for share in whole)} |")
     for name, module, changes in steps():
         with patch.multiple(module, **changes):
@@ -137,14 +144,16 @@ def steps_table(dev: Path) -> str:
     return "\n".join(lines)
 
 
-def accuracies(truth: Truth, classifier: Classifier) -> tuple[float, float, float]:
-    """Share of pictures, mean of the authors' shares, share of USPS; what is rejected counts as wrong."""
+def accuracies(truth: Truth, classifier: Classifier) -> list[float]:
+    """Share of pictures, mean of the authors' shares, share of USPS, of pages; what is rejected counts as wrong."""
     right = read_right([read_or_blank(path) for path in truth.files], truth.labels, classifier)
     by_author = defaultdict(list)
     for author, hit in zip(truth.authors, right, strict=True):
         by_author[author].append(hit)
     usps = read_right(list(truth.usps), truth.usps_labels, classifier)
-    return float(right.mean()), float(np.mean([np.mean(hits) for hits in by_author.values()])), float(usps.mean())
+    pages = read_right(truth.pages, truth.page_labels, classifier)
+    mean_of_authors = np.mean([np.mean(hits) for hits in by_author.values()])
+    return [float(share) for share in (right.mean(), mean_of_authors, usps.mean(), pages.mean())]
 
 
 def read_or_blank(path: Path) -> Levels:
@@ -201,7 +210,9 @@ def steps() -> list[tuple[str, Any, dict[str, Any]]]:
         ("paper of one level", ink, {"estimate_paper": one_level}),
         ("polarity by the mean", normalise, {"find_ink": polarity_by_mean}),
         ("frame at the rim kept", parameters, using(frame=0)),
+        ("wide frame at the rim kept, and grain", parameters, using(roomy=np.inf)),
         ("frame around the digit kept", parameters, using(enclosed=np.inf)),
+        ("squared paper kept", parameters, using(ruling=1)),
         ("lines kept", parameters, using(flat=np.inf)),
         ("ink in the shadow as pale as it is", parameters, using(shaded=0)),
         ("specks kept", parameters, using(speck=0)),

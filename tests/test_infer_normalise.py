@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from benchmarks.pages import BLANK_PAGES, VARIANTS, ink, lined, mixed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from pages import BLANK_PAGES, VARIANTS, ink, lined, mixed
 from PIL import Image, ImageDraw, ImageFilter
 
 from digit_infer.decode import read_picture

@@ -1,73 +1,78 @@
-"""Pages with a digit on them, or without one, as people write, scan and photograph them; for the normaliser's tests."""
+"""Pages with a digit on them, or without one, as people write, scan and photograph them.
+
+digit: (28, 28), uint8, light on dark. Pages are (h, w) or (h, w, 3), uint8.
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+Levels = NDArray[np.uint8]
+Ink = NDArray[np.floating[Any]]  # how much is where, 0-1
 
-def ink(digit, size=140, page=(200, 200), at=(30, 30)):
+
+def ink(digit: Levels, size: int = 140, page: tuple[int, int] = (200, 200), at: tuple[int, int] = (30, 30)) -> Ink:
     """How much ink is where, 0-1, (height, width): the digit smoothly enlarged on a larger page."""
     canvas = Image.new("L", page)
     canvas.paste(Image.fromarray(digit).resize((size, size), Image.Resampling.BICUBIC), at)
     return np.asarray(canvas, np.float32) / 255
 
 
-def mixed(ink, colour, paper):
+def mixed(ink: Ink, colour: ArrayLike, paper: ArrayLike) -> Levels:
     """Ink of one colour on paper of another, (h, w) for grey levels and (h, w, 3) for colours."""
     ink = ink if np.ndim(colour) == 0 else ink[..., None]
     return np.clip(np.rint(np.asarray(paper) * (1 - ink) + np.asarray(colour) * ink), 0, 255).astype(np.uint8)
 
 
-def stroke(digit, filter):
+def stroke(digit: Levels, filter: ImageFilter.Filter) -> Ink:
     return np.asarray(Image.fromarray(np.rint(ink(digit) * 255).astype(np.uint8)).filter(filter), np.float32) / 255
 
 
-def shade(height=200, width=200):
+def shade(height: int = 200, width: int = 200) -> NDArray[np.float64]:
     """Paper that falls off to half its light from one corner to the other."""
     return 240 - np.add.outer(np.linspace(0, 60, height), np.linspace(0, 60, width))
 
 
-def noisy(picture):
-    noise = np.random.default_rng(0).normal(0, 4, picture.shape)
-    return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
-
-
-def speckled(picture):
+def speckled(picture: Levels) -> Levels:
     """Twelve dots of dirt around the digit of `ink`."""
     for place in range(20, 180, 14):
         picture[30:33, place : place + 3] = 40
     return picture
 
 
-def small_in_the_middle(digit):
+def small_in_the_middle(digit: Levels) -> Levels:
     return mixed(ink(digit, 90, (160, 240), (35, 75)), 20, 245)
 
 
-def boxed(picture, corners, width):
+def boxed(picture: Levels, corners: tuple[int, int, int, int], width: int) -> Levels:
     page = Image.fromarray(picture)
     ImageDraw.Draw(page).rectangle(corners, outline=60, width=width)
     return np.asarray(page)
 
 
-def shadowed(picture, light):
+def shadowed(picture: Levels, light: float) -> Levels:
     """The left part in the dark, with an edge a few pixels wide."""
     falls = np.interp(np.arange(picture.shape[1]), [88, 96], [light, 1])
     return (picture * falls.reshape(1, -1, *[1] * (picture.ndim - 2))).astype(np.uint8)
 
 
-def blue_lines():
+def blue_lines() -> Levels:
     page = np.full((200, 200, 3), 255, np.uint8)
     page[10::45] = page[11::45] = (170, 190, 230)
     return page
 
 
-def lined(picture, lines):
+def lined(picture: Levels, lines: list[tuple[int, ...]]) -> Levels:
     page = Image.fromarray(picture)
     for line in lines:
         ImageDraw.Draw(page).line(line, fill=60, width=3)
     return np.asarray(page)
 
 
-def ruled(digit, squared, turned=0.0):
+def ruled(digit: Levels, squared: bool, turned: float = 0.0) -> Levels:
     """Blue ink on paper with blue lines, or squares, that it touches."""
     page = Image.new("RGB", (400, 400), (240, 238, 230))
     for place in range(10, 400, 40):
@@ -75,10 +80,10 @@ def ruled(digit, squared, turned=0.0):
         if squared:
             ImageDraw.Draw(page).line((place, 0, place, 400), fill=(140, 170, 215), width=2)
     page = page.rotate(turned, Image.Resampling.BICUBIC).crop((60, 60, 340, 340))
-    return mixed(ink(digit, 200, (280, 280), (40, 40)), (40, 50, 140), page)
+    return mixed(ink(digit, 200, (280, 280), (40, 40)), (40, 50, 140), np.asarray(page))
 
 
-def on_a_desk(digit, desk, paper, colour, turned=0.0):
+def on_a_desk(digit: Levels, desk: int, paper: int, colour: int, turned: float = 0.0) -> Levels:
     """A note, or a canvas, in the middle of something else."""
     note = Image.fromarray(mixed(ink(digit, 150, (200, 200), (25, 25)), colour, paper))
     page = Image.new("L", (300, 300), desk)
@@ -88,17 +93,17 @@ def on_a_desk(digit, desk, paper, colour, turned=0.0):
     return np.asarray(page)
 
 
-def circled(picture):
+def circled(picture: Levels) -> Levels:
     page = Image.fromarray(picture)
     ImageDraw.Draw(page).ellipse((8, 10, 192, 192), outline=60, width=4)
     return np.asarray(page)
 
 
-def grainy(picture, deviation):
+def grainy(picture: Levels, deviation: float) -> Levels:
     return np.clip(picture + np.random.default_rng(0).normal(0, deviation, picture.shape), 0, 255).astype(np.uint8)
 
 
-VARIANTS = {
+VARIANTS: dict[str, Callable[[Levels], Levels]] = {
     "inverted in place": lambda digit: 255 - digit,
     "as rgb in place": lambda digit: np.dstack([digit] * 3),
     "framed by more dark": lambda digit: np.pad(digit, 20),
@@ -116,7 +121,7 @@ VARIANTS = {
     "bottom right corner": lambda digit: mixed(ink(digit, 80, (300, 240), (216, 156)), 20, 245),
     "wide page": lambda digit: mixed(ink(digit, 80, (600, 100), (400, 10)), 20, 245),
     "shaded paper": lambda digit: mixed(ink(digit), 50, shade()),
-    "shaded and noisy paper": lambda digit: noisy(mixed(ink(digit), 50, shade())),
+    "shaded and noisy paper": lambda digit: grainy(mixed(ink(digit), 50, shade()), 4),
     "thick stroke": lambda digit: mixed(stroke(digit, ImageFilter.MaxFilter(7)), 20, 245),
     "thin stroke": lambda digit: mixed(stroke(digit, ImageFilter.MinFilter(5)), 20, 245),
     "blurred": lambda digit: mixed(stroke(digit, ImageFilter.GaussianBlur(4)), 20, 245),
@@ -151,7 +156,7 @@ VARIANTS = {
     "grainy": lambda digit: grainy(mixed(ink(digit), 60, 200), 20),
     "pencil with grain": lambda digit: grainy(mixed(ink(digit), 160, 190), 6),
 }
-BLANK_PAGES = {
+BLANK_PAGES: dict[str, Levels] = {
     "white": np.full((50, 60), 255, np.uint8),
     "black": np.zeros((28, 28), np.uint8),
     "orange": np.full((50, 60, 3), (240, 140, 20), np.uint8),
