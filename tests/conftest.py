@@ -1,5 +1,6 @@
 """Fixtures that the tests share."""
 
+import json
 import os
 import signal
 import subprocess
@@ -144,6 +145,14 @@ def digits(tiny):
     from digit_train.data import load  # TensorFlow, which the runtime's tests do without
 
     return load(str(tiny))
+
+
+@pytest.fixture
+def foreign_keras(tmp_path):
+    """An environment in which Keras is configured for other work."""
+    config = {"floatx": "float64", "epsilon": 1e-7, "backend": "torch", "image_data_format": "channels_first"}
+    (tmp_path / "keras.json").write_text(json.dumps(config))
+    return os.environ | {"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "jax"}
 
 
 @pytest.fixture

@@ -116,6 +116,14 @@ REFUSED = {
         *(layers.Reshape((28, 28, 1)), layers.AveragePooling2D(2), layers.Cropping2D(1), layers.Flatten()),
         layers.Dense(10),
     ],
+    "unrolled across": lambda: [layers.Flatten(data_format="channels_first"), layers.Dense(10)],
+    "cropped across": lambda: [
+        *(layers.Reshape((28, 28, 1)), layers.Cropping2D((0, 0), "channels_first"), layers.Flatten(), layers.Dense(10))
+    ],
+    "pooled across": lambda: [
+        *(layers.Reshape((28, 28, 1)), layers.AveragePooling2D(1, data_format="channels_first"), layers.Flatten()),
+        layers.Dense(10),
+    ],
     "not unrolled": lambda: [layers.Dense(8), layers.ReLU(), layers.Dense(10)],
     "no Dense layer": lambda: [layers.Flatten()],
     "weights of 4 bits in training": lambda: [layers.Flatten(), RoundedDense(10)],

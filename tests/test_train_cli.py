@@ -64,6 +64,14 @@ def test_metrics_agree_with_history_and_model(trained):
     assert metrics["versions"].keys() == {"digit-edge", "python", "numpy", "tensorflow", "keras"}
 
 
+def test_how_keras_is_configured_for_other_work_changes_no_weight(trained, tiny, tmp_path, foreign_keras):
+    command = [sys.executable, "-m", "digit_train", *SHORT, "--data", str(tiny), "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, env=foreign_keras, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((folder / "metrics.json").read_text()) for folder in (trained[0], tmp_path / "run"))
+    assert first["weights_sha256"] == second["weights_sha256"]
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_are_drawn(name, trained):
     pixels = np.asarray(Image.open(trained[0] / "figures" / f"{name}.png").convert("L"))

@@ -1,6 +1,5 @@
 """digit-export: turn a trained network into one checked TFLite file."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,7 +7,8 @@ import click
 
 from digit_export.settings import QUANTIZATIONS, Quantization, Settings
 from digit_infer import __version__
-from digit_infer.command import Command, Number, require
+from digit_infer.command import Command, Number
+from digit_train.backend import prepare_keras
 
 
 @click.command(cls=Command, no_args_is_help=True)
@@ -52,8 +52,7 @@ def main(
     Beside the .tflite stands its parity report, as <output>.parity.json. Exit codes: 0 exported; 1 could not run;
     2 wrong usage; 4 a gate was missed, and no .tflite is left.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    require("tensorflow", "train")
+    prepare_keras()
     from digit_export.export import export
     from digit_infer.engine import find_engine
     from digit_infer.errors import OutputError

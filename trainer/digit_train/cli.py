@@ -1,7 +1,6 @@
 """digit-train: train a digit network, resumable and repeatable."""
 
 import math
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import click
 from digit_infer import __version__
 from digit_infer.command import Command, Number, require
 from digit_infer.errors import OutputError
+from digit_train.backend import prepare_keras
 from digit_train.config import PRESETS, RECIPES
 
 if TYPE_CHECKING:
@@ -118,8 +118,7 @@ def main(
     Ctrl-C keeps the best model so far and exits with 130.
     """
     folder = out or Path("runs") / preset
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    require("tensorflow", "train")
+    prepare_keras()
     require("matplotlib", "train")
     from digit_train.data import load
     from digit_train.results import write_results

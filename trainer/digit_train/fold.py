@@ -34,6 +34,8 @@ def fold(model: keras.Sequential, temperature: float = 1.0) -> Folded:
         match layer:
             case keras.layers.Rescaling(scale=float(), offset=0) if not dense:
                 scale *= layer.scale
+            case keras.layers.Layer(data_format="channels_first"):  # before those that have a format
+                raise ModelError(f"layer {layer.name}: {only}")
             case keras.layers.Cropping2D(cropping=((top, bottom), (left, right))) if (
                 top == bottom == left == right and pool == 1 and not dense
             ):
