@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digit_export.calibrate import calibration_error, fit_temperature
+from digit_export.calibrate import calibration_error, cross_entropy, fit_temperature
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,28 @@ def softmax(logits):
 def test_the_temperature_undoes_what_scaled_the_logits(factor, honest):
     logits, labels = honest
     assert fit_temperature(logits * np.float32(factor), labels) == pytest.approx(factor, rel=0.03)
+
+
+@pytest.fixture(scope="module")
+def skilled():
+    """Logits (5000, 10) and labels (5000,) of a network in doubt about the first 20, half of which it mistakes."""
+    labels = np.arange(5000) % 10
+    logits = np.random.default_rng(0).normal(0, 1, (5000, 10)).astype(np.float32)
+    logits[np.arange(5000), labels] += 12
+    logits[np.arange(20), labels[:20] - 1] += 12
+    return logits, labels
+
+
+def test_a_few_mistakes_among_five_thousand_decide_alone(skilled):
+    logits, labels = skilled
+    likeliest = min(np.geomspace(0.1, 10, 401), key=lambda temperature: cross_entropy(logits / temperature, labels))
+    assert fit_temperature(logits, labels) == pytest.approx(likeliest, rel=0.012)  # one step
+
+
+def test_where_all_of_a_small_slice_is_right_the_other_answers_do_not_become_certain(skilled):
+    logits, labels = skilled
+    temperature = fit_temperature(logits[20:45], labels[20:45])
+    assert np.median(softmax(logits[:20] / temperature).max(1)) < 0.9
 
 
 def test_the_calibration_error_is_nothing_for_honest_probabilities_and_the_gap_for_others(honest):
