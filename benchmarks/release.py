@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from digit_infer.settings import SHIPPED
-from digit_train.train import CHECKPOINT
+from digit_train.folder import CHECKPOINT
 
 FOUR_BIT = ("nano",)
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from digit_train.cli import main
+from digit_train.train import Run
 
 FIGURES = ["accuracy", "confusion", "dataset", "predictions", "test_loss", "train_loss"]
 SHORT = ["--preset", "nano", "--epochs", "3", "--batch-size", "50"]
@@ -104,10 +105,15 @@ def test_a_finished_run_is_not_replaced_unless_forced(trained, tiny):
         (["--preset", "teacher", "--four-bit"], 2, "--four-bit is for networks of Dense layers"),
         (["--resume"], 1, "nothing to resume"),
         (["--keep-hidden"], 2, "--keep-hidden needs --init"),
+        (["--resume", "--force"], 2, "give one of them"),
+        (["--batch-size", "1"], 2, "x>=2"),
+        (["--init", "."], 2, "'.' is a directory"),
+        (["--teacher", "."], 2, "'.' is a directory"),
     ],
     ids=[
         *("unknown data", "unknown preset", "dropout of 1", "rate of nan", "infinite rate", "convolutions in 4 bits"),
-        *("nothing to resume", "nothing to keep"),
+        *("nothing to resume", "nothing to keep", "resumed and replaced", "batches of one"),
+        *("folder to start from", "folder of a teacher"),
     ],
 )
 def test_wrong_input_is_one_line(arguments, code, words, tiny, tmp_path):
@@ -143,6 +149,39 @@ def test_killed_and_resumed_ends_with_the_same_weights(tiny, tmp_path):
     assert "going on after epoch" in resumed.communicate()[1]
     first, second = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("whole", "killed"))
     assert first["weights_sha256"] == second["weights_sha256"]
+
+
+def test_a_second_training_in_the_same_folder_is_refused_and_the_first_goes_on(tiny, tmp_path):
+    process = start(tiny, tmp_path / "run")
+    wait_for_epochs(process, 1)
+    process.send_signal(signal.SIGSTOP)
+    for options in ([], ["--resume"], ["--force"]):
+        refused = run(*SHORT, "--data", tiny, "--out", tmp_path / "run", *options)
+        assert refused.exit_code == 1
+        assert refused.stderr.startswith("Error: another digit-train is writing")
+        assert refused.stderr.endswith("name another --out\n")
+    process.send_signal(signal.SIGCONT)
+    process.communicate()
+    assert process.returncode == 0
+    assert [path.name for path in (tmp_path / "run").glob(".*")] == []
+
+
+def test_force_leaves_nothing_to_resume_of_the_run_before_once_arguments_and_data_are_good(tiny, tmp_path, monkeypatch):
+    checkpoint = tmp_path / "checkpoint.npz"
+    checkpoint.write_bytes(b"of the run before")
+    assert run(*SHORT, "--data", "nowhere", "--out", tmp_path, "--force").exit_code == 1
+    assert checkpoint.exists()
+    monkeypatch.setattr(Run, "run_epoch", lambda run: os.kill(os.getpid(), signal.SIGINT))  # before the first ends
+    assert run(*SHORT, "--data", tiny, "--out", tmp_path, "--force").exit_code == 130
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_training(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(Run, "run_epoch", None)
+    (tmp_path / "file").touch()
+    refused = run(*SHORT, "--data", tiny, "--out", tmp_path / "file/run")
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith(f"Error: cannot write {tmp_path}/file/run")
 
 
 def test_ctrl_c_keeps_the_best_model_and_the_run_can_be_resumed(tiny, tmp_path):

@@ -1,5 +1,6 @@
 """A run is repeatable, resumable, and decided by the validation slice alone."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,17 @@ import pytest
 from digit_infer.errors import DataError, DigitError, InputError, ModelError
 from digit_train.batches import Drawn, collect
 from digit_train.config import MILD, PRESETS
-from digit_train.model import weights_digest
-from digit_train.train import CHECKPOINT, Run, train
+from digit_train.folder import CHECKPOINT
+from digit_train.model import build, weights_digest
+from digit_train.train import Run, train
 
 CONFIG = replace(PRESETS["nano"], epochs=4, batch_size=50, dropout=0.3, learning_rate=0.01)
+
+
+def npz(**arrays):
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
 
 
 def finish(run):
@@ -144,7 +152,9 @@ def test_a_checkpoint_of_another_run_is_refused(change, digits, tmp_path):
         Run(config, data, tmp_path).restore_checkpoint()
 
 
-@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"PK\x03\x04", npz(model_0=np.zeros(1))], ids=["none", "empty", "torn", "another .npz"]
+)
 def test_a_missing_or_torn_checkpoint_is_one_line(content, digits, tmp_path):
     if content is not None:
         (tmp_path / CHECKPOINT).write_bytes(content)
@@ -163,6 +173,19 @@ def test_init_starts_from_the_given_weights(digits, tmp_path):
     (tmp_path / "start.keras").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="is not a Keras model"):
         Run(CONFIG, digits, tmp_path, init=tmp_path / "start.keras")
+
+
+def test_a_run_is_gone_on_with_from_the_same_init_alone(digits, tmp_path):
+    starts = [tmp_path / "first.keras", tmp_path / "second.keras"]
+    for seed, path in enumerate(starts):
+        build(replace(CONFIG, seed=seed)).save(path)
+    run = Run(CONFIG, digits, tmp_path, init=starts[0])
+    run.run_epoch()
+    run.save_checkpoint()
+    for other in (starts[1], None):
+        with pytest.raises(DataError, match="other options or data"):
+            Run(CONFIG, digits, tmp_path, init=other).restore_checkpoint()
+    Run(CONFIG, digits, tmp_path, init=starts[0]).restore_checkpoint()
 
 
 def teach(digits, folder, **changes):

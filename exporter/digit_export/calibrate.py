@@ -11,8 +11,8 @@ from digit_infer.classifier import Probabilities
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
     """The temperature, 0.1 to 10, that makes held-back labels likeliest: logits (n, 10 or 11), labels (n,), 0-9.
 
-    Guo et al. 2017, "On Calibration of Modern Neural Networks". A weak belief that it is 1, a log-normal one, is moved by
-    a few mistakes among the labels; without it a slice that is all read right would make every answer certain.
+    Guo et al. 2017, "On Calibration of Modern Neural Networks". A weak belief that it is 1, log-normal, gives way to
+    a few mistakes; without it a slice that is all read right would make every answer certain.
     """
     candidates: list[float] = np.geomspace(0.1, 10, 401).round(4).tolist()
     belief = {temperature: math.log(temperature) ** 2 / len(labels) for temperature in candidates}

@@ -119,7 +119,7 @@ def file_of_rows(output: Path) -> "RowFile":
 
 
 @contextmanager
-def alone(output: Path) -> Iterator[None]:
+def alone(output: Path, command: str = "digit-infer", option: str = "-o") -> Iterator[None]:
     """Lock an output against other processes, by a hidden file beside it. Raises OutputError where one writes it.
 
     The lock is none of flock(2): it would last as long as the workers of a run that was killed.
@@ -138,7 +138,7 @@ def alone(output: Path) -> Iterator[None]:
         except OSError:
             free = True  # the file system has no locks
         if not free:
-            raise OutputError(f"another digit-infer is writing {output}; wait for it, or name another -o")
+            raise OutputError(f"another {command} is writing {output}; wait for it, or name another {option}")
         try:
             yield
         finally:

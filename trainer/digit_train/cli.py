@@ -9,7 +9,6 @@ import click
 
 from digit_infer import __version__
 from digit_infer.command import Command, Number, require
-from digit_infer.errors import OutputError
 from digit_train.backend import prepare_keras
 from digit_train.config import PRESETS, RECIPES
 
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     type=click.IntRange(0),
     help="Epochs without improvement before stopping; 0 keeps the last weights.  [default: the preset's]",
 )
-@click.option("--batch-size", type=click.IntRange(1), help="[default: the preset's]")
+@click.option("--batch-size", type=click.IntRange(2), help="[default: the preset's]")
 @click.option(
     "--learning-rate",
     type=Number(0, math.inf, min_open=True, max_open=True),
@@ -60,7 +59,10 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="[default: 0]")
 @click.option(
-    "--init", type=click.Path(exists=True, path_type=Path), metavar="MODEL.keras", help="Start from these weights."
+    "--init",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="MODEL.keras",
+    help="Start from these weights.",
 )
 @click.option(
     "--four-bit",
@@ -78,7 +80,7 @@ if TYPE_CHECKING:
     "--teacher",
     "teachers",
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="MODEL.keras",
     help="Learn from its answers too; more than once, from their mean.",
 )
@@ -121,26 +123,28 @@ def main(
     prepare_keras()
     require("matplotlib", "train")
     from digit_train.data import load
+    from digit_train.folder import CHECKPOINT, check_free, occupied
     from digit_train.results import write_results
-    from digit_train.train import CHECKPOINT, Run, train
+    from digit_train.train import Run, train
 
-    if not force:
-        if (folder / CHECKPOINT).exists():
-            if not resume:
-                raise OutputError(f"{folder} holds an interrupted run: --resume goes on with it, --force starts over")
-        elif (folder / "model.keras").exists():
-            raise OutputError(f"{folder} holds a finished run: name another --out, or --force starts over")
+    if resume and force:
+        raise click.UsageError("--resume goes on with the run that is there and --force replaces it; give one of them")
     config = replace(RECIPES[recipe][preset], **{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     if config.keep_hidden and not init:
         raise click.UsageError("--keep-hidden needs --init, the model whose hidden layers are kept")
     if config.four_bit and config.conv:
         raise click.UsageError("--four-bit is for networks of Dense layers, not for --preset teacher")
-    run = Run(config, load(data), folder, init, teachers, lessons_folder)
-    if resume:
-        run.restore_checkpoint()
-        click.echo(f"going on after epoch {len(run.history)}", err=True)
-    trained = train(run, show_epoch)
-    write_results(run, trained)
+    with occupied(folder):
+        if not force:
+            check_free(folder, resume)
+        run = Run(config, load(data), folder, init, teachers, lessons_folder)
+        if resume:
+            run.restore_checkpoint()
+            click.echo(f"going on after epoch {len(run.history)}", err=True)
+        else:
+            (folder / CHECKPOINT).unlink(missing_ok=True)  # with --force, before it could be gone on with
+        trained = train(run, show_epoch)
+        write_results(run, trained)
     best = trained.best
     click.echo(f"{folder}: best epoch {best.epoch}, validation {best.val_accuracy:.2%}, test {best.test_accuracy:.2%}")
     if trained.interrupted:

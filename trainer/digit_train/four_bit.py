@@ -57,6 +57,18 @@ def set_limits(model: keras.Sequential) -> None:
             layer.limit.assign(limits[np.argmin(errors)])
 
 
+def keep_hidden(model: keras.Sequential) -> None:
+    """Leave the weights of all Dense layers but the last as they are, though not their biases.
+
+    4-bit weights change level to the end of training, and what else is learnt fits their mean; Nagel et al. 2022,
+    "Overcoming Oscillations in Quantization-Aware Training".
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense) and layer.name != "logits":
+            for weight in layer.weights:
+                weight.trainable = weight is layer.bias
+
+
 def plain(model: keras.Sequential) -> keras.Sequential:
     """The same network of ordinary Dense layers, which hold the rounded weights."""
 

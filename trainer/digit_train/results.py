@@ -1,7 +1,7 @@
 """What a finished run leaves in its folder: model, history, metrics, figures."""
 
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import keras
@@ -13,13 +13,14 @@ import digit_infer
 from digit_infer.files import write_json, written_whole
 from digit_infer.report import confusion_matrix
 from digit_train import figures
+from digit_train.folder import CHECKPOINT, MODEL
 from digit_train.model import weights_digest
-from digit_train.train import CHECKPOINT, Run, Trained, write_history
+from digit_train.train import Epoch, Run, Trained
 
 
 def write_results(run: Run, trained: Trained) -> None:
     """Write everything into run.folder; the checkpoint goes last, and stays after Ctrl-C."""
-    with written_whole(run.folder / "model.keras") as temporary:
+    with written_whole(run.folder / MODEL) as temporary:
         trained.model.save(temporary)
     write_history(run.folder / "history.csv", trained.history)
     read = predict(trained.model, run.digits.x_test)
@@ -30,13 +31,20 @@ def write_results(run: Run, trained: Trained) -> None:
     figures.draw_predictions(folder, run.digits, read, run.config.seed)
     figures.draw_confusion(folder, run.digits.y_test, read)
     if not trained.interrupted:
-        (run.folder / CHECKPOINT).unlink()
+        (run.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def predict(model: keras.Sequential, images: NDArray[np.uint8]) -> NDArray[np.int64]:
     """The digits read in (n, 28, 28), uint8: (n,), 0-9."""
     logits: NDArray[np.float32] = model.predict(images, batch_size=1000, verbose=0)
     return logits.argmax(1)
+
+
+def write_history(path: Path, history: list[Epoch]) -> None:
+    lines = [",".join(field.name for field in fields(Epoch))]
+    lines += [",".join(f"{value:.6g}" for value in asdict(epoch).values()) for epoch in history]
+    with written_whole(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
 
 
 def write_metrics(path: Path, run: Run, trained: Trained, read: NDArray[np.int64]) -> None:
@@ -54,6 +62,7 @@ def write_metrics(path: Path, run: Run, trained: Trained, read: NDArray[np.int64
         "seed": run.config.seed,
         "config": asdict(run.config),
         "data_sha256": run.digits.digest(),
+        "init_sha256": run.init,
         "teachers_sha256": run.teachers(),
         "weights_sha256": weights_digest(trained.model),
         "widths": widths(trained.model),

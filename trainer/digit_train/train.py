@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,10 @@ from digit_train.augment import distort
 from digit_train.batches import Batch, Drawn, collect
 from digit_train.config import Config
 from digit_train.data import Digits, split
-from digit_train.four_bit import plain, set_limits, start_from
+from digit_train.folder import CHECKPOINT
+from digit_train.four_bit import keep_hidden, plain, set_limits, start_from
 from digit_train.lessons import Lessons
-from digit_train.model import COMMON, beside_none, build, load_model
-
-CHECKPOINT = "checkpoint.npz"
+from digit_train.model import COMMON, beside_none, build, load_model, weights_digest
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,7 @@ class Run:
             else Drawn(material, config)
         )
         self.model = build(config)
-        if init:
-            load_weights(self.model, init, config)
+        self.init = load_weights(self.model, init, config) if init else None
         set_limits(self.model)
         if config.keep_hidden:
             keep_hidden(self.model)
@@ -181,7 +179,7 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """What must be the same for a checkpoint to be gone on with."""
         config: dict[str, Any] = json.loads(json.dumps(asdict(self.config)))
-        return {"config": config, "data": self.digits.digest(), "teachers": self.teachers()}
+        return {"config": config, "data": self.digits.digest(), "teachers": self.teachers(), "init": self.init}
 
     def teachers(self) -> list[str] | None:
         """The digests of their weights; None where pictures are not kept as lessons."""
@@ -204,6 +202,8 @@ class Run:
         path = self.folder / CHECKPOINT
         try:
             arrays = read_npz(path)
+            if "state" not in arrays:
+                raise InputError(f"{path} is no checkpoint")
         except InputError as error:
             raise DataError(f"nothing to resume: {error}") from error
         state = json.loads(str(arrays["state"]))
@@ -236,8 +236,8 @@ def train(run: Run, on_epoch: Callable[[Run, Epoch], None]) -> Trained:
     return Trained(plain(run.averaged), run.history, run.best(), interrupted)
 
 
-def load_weights(model: keras.Sequential, path: Path, config: Config) -> None:
-    """Start from the weights of an earlier model of the same architecture."""
+def load_weights(model: keras.Sequential, path: Path, config: Config) -> str:
+    """Start from the weights of an earlier model of the same architecture; returns their digest."""
     trained = load_model(path)
     try:
         if config.four_bit:
@@ -246,25 +246,7 @@ def load_weights(model: keras.Sequential, path: Path, config: Config) -> None:
             model.set_weights(trained.get_weights())
     except ValueError as error:
         raise DataError(f"--init {path}: not a model of this preset ({str(error).splitlines()[0]})") from error
-
-
-def keep_hidden(model: keras.Sequential) -> None:
-    """Leave the weights of all Dense layers but the last as they are, though not their biases.
-
-    4-bit weights change level to the end of training, and what else is learnt fits their mean; Nagel et al. 2022,
-    "Overcoming Oscillations in Quantization-Aware Training".
-    """
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dense) and layer.name != "logits":
-            for weight in layer.weights:
-                weight.trainable = weight is layer.bias
-
-
-def write_history(path: Path, history: list[Epoch]) -> None:
-    lines = [",".join(field.name for field in fields(Epoch))]
-    lines += [",".join(f"{value:.6g}" for value in asdict(epoch).values()) for epoch in history]
-    with written_whole(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
+    return weights_digest(trained)
 
 
 def time_left(run: Run) -> float:
