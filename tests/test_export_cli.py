@@ -71,10 +71,11 @@ def test_metrics_of_other_weights_are_not_taken_for_this_model(export, trained, 
     assert read_bundle(str(output)).contract["training"] == {}
 
 
-@pytest.mark.parametrize("content", ["", "[]"])
-def test_damaged_metrics_are_one_line(content, export, trained, tmp_path):
+@pytest.mark.parametrize("damage", ["", "[]", "data_sha256", "validation", "outliers"])
+def test_damaged_metrics_are_one_line(damage, export, trained, tmp_path):
     (tmp_path / "model.keras").write_bytes(trained.read_bytes())
-    (tmp_path / "metrics.json").write_text(content)
+    metrics = trained.with_name("metrics.json").read_text()
+    (tmp_path / "metrics.json").write_text(metrics.replace(damage, "other") if damage.isidentifier() else damage)
     result, output = export(model=tmp_path / "model.keras")
     assert result.exit_code == 1
     assert "metrics.json is damaged" in result.stderr
@@ -140,6 +141,14 @@ def test_the_model_itself_is_never_replaced(export, trained):
     assert result.exit_code == 2
     assert "-o names the model itself" in result.stderr
     assert trained.read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [[], ["--min-agreement", "100.1"]], ids=["exported", "gate missed"])
+def test_what_is_no_regular_file_is_neither_replaced_nor_deleted(arguments, export, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    result, output = export("--force", *arguments, output=tmp_path / "pipe")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {output} is no regular file; name another -o\n")
+    assert output.is_fifo()
 
 
 def test_no_report_is_left_where_the_model_cannot_be_written(export, tmp_path):

@@ -62,6 +62,8 @@ def main(
 
     if output.exists() and output.samefile(model):
         raise click.UsageError("-o names the model itself: give the .tflite another name")
+    if output.exists() and not output.is_file():
+        raise OutputError(f"{output} is no regular file; name another -o")
     if output.exists() and not force:
         raise OutputError(f"{output} exists; --force replaces it")
     exported = export(model, load(data), find_engine(), Settings(quantize))

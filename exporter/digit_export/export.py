@@ -96,6 +96,8 @@ def read_training(path: Path, model: keras.Sequential) -> dict[str, Any]:
         return {}
     try:
         training: dict[str, Any] = json.loads(metrics.read_text())
+        if missing := {"validation", "outliers"} - training["config"].keys() | {"data_sha256"} - training.keys():
+            raise KeyError(*missing)
         return training if training["weights_sha256"] == weights_digest(model) else {}
     except (OSError, *DAMAGE) as error:
         raise ModelError(f"{metrics} is damaged ({error}); restore it, or remove it to export without it") from error
