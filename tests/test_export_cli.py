@@ -176,7 +176,7 @@ def test_chosen_pictures_are_spread_over_all_classes():
 
 
 def test_neither_calibration_nor_temperature_sees_the_test_set(export, trained, digits, tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, digits.x_test.shape, np.uint8) // 2
+    noise = np.random.default_rng(0).integers(0, 256, digits.x_test.shape, np.uint8) // 2 + 1
     other = replace(digits, x_test=noise, y_test=np.roll(digits.y_test, 1))
     np.savez(tmp_path / "other.npz", **asdict(other))
     (tmp_path / "model.keras").write_bytes(trained.read_bytes())

