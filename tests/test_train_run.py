@@ -229,6 +229,12 @@ def test_lessons_are_drawn_once_for_all_students_of_a_teacher(digits, tmp_path):
     assert len(list((tmp_path / "lessons").iterdir())) == 5
 
 
+def test_answers_in_another_precision_are_other_lessons_of_the_same_outliers(digits, tmp_path):
+    for precision in ("float32", "mixed_bfloat16"):
+        teach(digits, tmp_path, outliers=60, precision=precision).run_epoch()
+    assert len(list((tmp_path / "lessons").iterdir())) == 3
+
+
 def test_a_damaged_lesson_is_named_with_what_to_do(digits, tmp_path):
     run = teach(digits, tmp_path)
     run.run_epoch()

@@ -62,7 +62,7 @@ class Lessons:
 
     def load(self, kind: str, distortion: Distortion | None, number: int) -> dict[str, NDArray[Any]]:
         """Distorted pictures of a kind: images, (n, 28, 28), uint8; for digits the answers, (n, 10), float16."""
-        teachers = self.digests if kind == "images" else []
+        teachers = [*self.digests, self.config.precision] if self.teachers and kind == "images" else []
         depends_on = json.dumps([distortion and asdict(distortion), teachers, self.contents[kind]])
         path = self.folder / f"{hashlib.sha256(depends_on.encode()).hexdigest()[:16]}-{number:03}.npz"
         pictures = getattr(self.material, kind)
