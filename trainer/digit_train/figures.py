@@ -15,6 +15,8 @@ from digit_train.data import Digits
 from digit_train.train import Epoch
 
 WRONG = "#c0392b"
+ACCURACIES = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1]
+LOSSES = [digit * 10.0**power for power in range(-5, 9) for digit in (1, 2, 5)]
 
 
 def draw_dataset(folder: Path, digits: Digits) -> None:
@@ -46,23 +48,32 @@ def draw_lines(path: Path, history: list[Epoch], quantity: Literal["loss", "accu
     """One quantity of the named parts of the data, with their labels in the legend."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot(xlabel="Epoch")
-    for part, label in parts.items():
-        values = np.array([getattr(epoch, f"{part}_{quantity}") for epoch in history])
-        if quantity == "accuracy":
-            values = np.clip(values, 1e-4, 1 - 1e-4)  # 0 and 1 lie at infinity on its scale
-        axes.plot(range(1, len(values) + 1), values, marker="." if len(values) < 50 else "", label=label)
+    ticks = LOSSES if quantity == "loss" else ACCURACIES
+    lines = [
+        np.clip([getattr(epoch, f"{part}_{quantity}") for epoch in history], ticks[0], ticks[-1]) for part in parts
+    ]
+    axes.set(xlim=(0.5, len(history) + 0.5), ylim=enclosing(ticks, np.concatenate(lines)))
     if quantity == "loss":
         axes.set(ylabel="Cross-entropy, nats", yscale="log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     else:  # what matters lies close to 1
-        axes.set(ylabel="Accuracy", yscale="logit")
-        axes.yaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999]))
+        axes.set(ylabel="Accuracy")
+        axes.set_yscale("function", functions=(lambda y: -np.log(1.0005 - y), lambda z: 1.0005 - np.exp(-z)))
+        axes.yaxis.set_major_locator(FixedLocator(ticks))
+    for label, values in zip(parts.values(), lines, strict=True):
+        axes.plot(range(1, len(values) + 1), values, marker="." if len(values) < 50 else "", label=label, clip_on=False)
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     axes.legend()
     save(figure, path)
+
+
+def enclosing(ticks: list[float], values: NDArray[np.float64]) -> tuple[float, float]:
+    """The ticks next below and above all values, two different ones, so that there is something to read them by."""
+    low = max(tick for tick in ticks[:-1] if tick <= values.min())
+    return low, min(tick for tick in ticks if tick >= values.max() and tick > low)
 
 
 def draw_predictions(folder: Path, digits: Digits, read: NDArray[np.integer], seed: int) -> None:
