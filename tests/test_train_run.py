@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from digit_infer.errors import DataError, DigitError, InputError, ModelError
 from digit_train.batches import Drawn, collect
@@ -216,6 +217,45 @@ def test_the_train_loss_is_that_of_the_labels_whatever_the_teachers_say(digits, 
     runs = [teach(digits, tmp_path, learning_rate=0.0, distillation=weight) for weight in (0.0, 0.9)]
     without, taught = (run.run_epoch() for run in runs)
     assert taught.train_loss == without.train_loss
+
+
+@pytest.mark.parametrize("none", [False, True], ids=["digits", "beside no digit"])
+def test_distillation_is_the_cross_entropy_of_softened_answers(none, digits, tmp_path):
+    def softened(logits):
+        odds = np.exp(logits / 2)
+        return odds / odds.sum(1, keepdims=True)
+
+    answers, scores = np.random.default_rng(0).normal(0, 3, (2, 6, 10)).astype(np.float32)
+    scores = np.pad(scores, [(0, 0), (0, int(none))], constant_values=1.5)
+    expected = -np.sum(softened(answers) * np.log(softened(scores))[:, :10], 1).mean() * 2**2
+    run = Run(replace(CONFIG, temperature=2.0), digits, tmp_path)
+    assert float(run.distillation_loss(answers, tf.constant(scores))) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("four_bit", [False, True], ids=["batch norm", "4 bits"])
+def test_weights_decay_but_no_biases_limits_and_parameters_of_batch_norm(four_bit, digits, tmp_path):
+    run = Run(replace(CONFIG, four_bit=four_bit, weight_decay=1.0), digits, tmp_path)
+    before = run.model.get_weights()
+    for _ in range(5):
+        run.optimizer.apply([tf.zeros_like(variable) for variable in run.model.trainable_variables])
+    changed = {
+        weight.name
+        for weight, old in zip(run.model.weights, before, strict=True)
+        if not np.array_equal(weight.numpy(), old)
+    }
+    assert changed == {"kernel"}
+
+
+def test_the_loss_of_outliers_counts_by_its_weight(digits, tmp_path, monkeypatch):
+    run = Run(replace(CONFIG, outliers=60, dropout=0.0), digits, tmp_path)
+    batch, gradients = next(run.source.epoch(0)), []
+    monkeypatch.setattr(run.optimizer, "apply", lambda each: gradients.append(each[0].numpy()))
+    for weight in (0.0, 0.3, 0.6):
+        run.config = replace(run.config, outlier_weight=weight)
+        run.step(batch)
+    none, once, twice = gradients
+    assert np.abs(once - none).max() > 1e-4
+    np.testing.assert_allclose(twice - none, 2 * (once - none), atol=1e-6)
 
 
 def test_lessons_are_drawn_once_for_all_students_of_a_teacher(digits, tmp_path):
