@@ -93,7 +93,7 @@ def probe(candidate: Candidate) -> str:
 
     A success is remembered beside the user's caches, so that a second start costs nothing.
     """
-    runtime, numpy = installed(candidate.module.split(".")[0]), installed("numpy")
+    runtime, numpy = installed_at(candidate.module.split(".")[0]), installed_at("numpy")
     identity = f"{candidate.name}-{runtime}-numpy-{numpy}-py{sys.hexversion:x}"
     with suppress(OSError, RuntimeError):  # no home, or one that may not be searched
         if (cache_folder() / identity).exists():
@@ -106,8 +106,8 @@ def probe(candidate: Candidate) -> str:
     return ""
 
 
-def installed(module: str) -> int:
-    """When it was, in ns."""
+def installed_at(module: str) -> int:
+    """When a module was, in ns."""
     spec = util.find_spec(module)
     return os.stat(spec.origin).st_mtime_ns if spec and spec.origin else 0
 
