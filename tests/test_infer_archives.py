@@ -205,6 +205,7 @@ FORMS = {
     "i8": lambda pixels: pixels.astype(np.int64),
     "u2": lambda pixels: pixels.astype(np.uint16) * 257,
     "big-endian": lambda pixels: pixels.astype(">u2") * 257,
+    "u2 of little contrast": lambda pixels: pixels.astype(np.uint16) * 4 + 30000,
     "u4": lambda pixels: pixels.astype(np.uint32),
     "-1 to 1": lambda pixels: pixels / 127.5 - 1,
     "standardised": lambda pixels: (pixels / 255 - 0.1307) / 0.3081,

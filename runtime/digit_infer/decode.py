@@ -174,7 +174,8 @@ def reduce(image: "Image") -> NDArray[Any]:
 def to_eight_bits(levels: NDArray[Any]) -> Levels:
     """Scale deep grey to 0-255: floats about 0-1 from there, others from the power of two above the brightest.
 
-    Floats around 0 with a small span, -1 to 1 or standardised as for training, are stretched from end to end.
+    Floats around 0 with a small span, -1 to 1 or standardised as for training, are stretched from end to end, as is
+    deep grey that hardly any contrast would be left of.
     """
     if not np.isfinite(levels).all():
         raise ImageError("holds NaN or infinite levels")
@@ -186,6 +187,8 @@ def to_eight_bits(levels: NDArray[Any]) -> Levels:
         return np.rint(np.clip(levels, 0, 1) * 255).astype(np.uint8)
     bottom = min(darkest, 0.0)
     full = max(255.0, 2.0 ** math.ceil(math.log2(brightest - bottom + 1)) - 1)
+    if full > 255 and 0 < span < full / 8:
+        bottom, full = darkest, span
     return np.rint((levels - bottom) * (255 / full)).astype(np.uint8)
 
 
