@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -299,51 +298,3 @@ def test_a_pillow_that_cannot_be_loaded_is_an_error_of_one_line(tmp_path):
     assert done.returncode == 1
     line = "libfoo.so.7: cannot open shared object file: digit-infer --doctor says what mends it"
     assert done.stderr == f"Error: {line}\n"
-
-
-@pytest.mark.parametrize("option", ["--help", "--version", "--model-info", "--selftest"])
-def test_what_cannot_be_said_on_stdout_is_one_line(option, run_cli):
-    with open("/dev/full", "wb") as full:
-        done = run_cli(option, stdout=full)
-    assert (done.returncode, done.stderr) == (1, b"Error: no space left on device\n")
-
-
-def test_rows_are_written_although_nothing_can_be_said_on_stderr(digits, out, run_cli):
-    with open("/dev/full", "wb") as full:
-        done = run_cli(str(digits), "-o", str(out / "rows.csv"), stderr=full)
-    assert done.returncode == 0
-    assert (out / "rows.csv").read_text().count(",ok,7,") == 10
-
-
-def test_a_working_folder_that_is_gone_is_one_line(digits, out, run_cli):
-    def leave():
-        os.chdir(out)
-        out.rmdir()
-
-    done = run_cli("-", "--summary", "s.json", input=os.fsencode(digits / "00017.png"), preexec_fn=leave)
-    assert (done.returncode, done.stderr) == (1, b"Error: no such file or directory\n")
-
-
-def test_too_few_file_descriptors_ask_for_fewer_workers(digits, run_cli):
-    def few():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
-
-    done = run_cli(str(digits), "--workers", "10", "--batch-size", "1", preexec_fn=few)
-    line = b"Error: cannot start a process (Too many open files); --workers asks for fewer\n"
-    assert (done.returncode, done.stderr) == (1, line)
-
-
-def test_started_by_who_ignores_the_end_of_processes_it_comes_to_its_own(digits, out, run_cli):
-    def ignore():
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-
-    done = run_cli(str(digits), "-o", str(out / "rows.csv"), preexec_fn=ignore)
-    assert (done.returncode, done.stderr.count(b"\n")) == (0, 1)
-    assert (out / "rows.csv").read_text().count(",ok,7,") == 10
-
-
-def test_a_model_name_that_is_not_utf8_is_shown_escaped(out, run_cli):
-    name = os.fsdecode(b"m\xff.tflite")
-    (out / name).write_bytes(read_bundle("nano").content)
-    done = run_cli("--model-info", "-m", name, cwd=out, env={"PYTHONIOENCODING": "utf-8:strict"})
-    assert (done.returncode, done.stdout.splitlines()[0]) == (0, b"model: m\\udcff.tflite")

@@ -1,11 +1,11 @@
 """A run is repeatable, resumable, and decided by the validation slice alone."""
 
-import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from archive_files import npz
 
 from digit_infer.errors import DataError, DigitError, InputError, ModelError
 from digit_train.batches import Drawn, collect
@@ -15,12 +15,6 @@ from digit_train.model import build, weights_digest
 from digit_train.train import Run, train
 
 CONFIG = replace(PRESETS["nano"], epochs=4, batch_size=50, dropout=0.3, learning_rate=0.01)
-
-
-def npz(**arrays):
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return file.getvalue()
 
 
 def finish(run):
