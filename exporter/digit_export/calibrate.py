@@ -15,8 +15,7 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.integer]) ->
     a few mistakes; without it a slice that is all read right would make every answer certain.
     """
     candidates: list[float] = np.geomspace(0.1, 10, 401).round(4).tolist()
-    belief = {temperature: math.log(temperature) ** 2 / len(labels) for temperature in candidates}
-    return min(candidates, key=lambda each: cross_entropy(logits / each, labels) + belief[each])
+    return min(candidates, key=lambda each: cross_entropy(logits / each, labels) + math.log(each) ** 2 / len(labels))
 
 
 def cross_entropy(logits: NDArray[np.float32], labels: NDArray[np.integer]) -> float:

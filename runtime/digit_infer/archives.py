@@ -225,11 +225,11 @@ def read_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], n
 
 def whole_range(levels: NDArray[np.integer]) -> NDArray[np.integer]:
     """The same pictures, (n, ...), those that are masks of 0 and 1 as ones of 0 and 255."""
-    masks = levels.max(axis=tuple(range(1, levels.ndim)), keepdims=True) == 1
-    if not masks.any():
-        return levels
-    wide = levels.astype(np.result_type(levels, np.uint8))
-    return np.where(masks, wide * 255, wide)
+    masks = levels.reshape(len(levels), -1).max(1) == 1
+    if masks.any():
+        levels = levels.astype(np.result_type(levels, np.uint8))
+        levels[masks] *= 255
+    return levels
 
 
 def read_exactly(stream: IO[bytes], size: int) -> bytes:
