@@ -8,6 +8,7 @@ import sys
 import zipfile
 from dataclasses import asdict, replace
 
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -166,6 +167,16 @@ def test_what_is_no_keras_model_is_one_line(export, tmp_path):
     assert "is not a Keras model" in result.stderr
     assert "Traceback" not in result.stderr
     assert not output.exists()
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_network_that_does_not_scale_grey_levels_is_exported_with_a_warning(scaled, export, tmp_path):
+    front = [keras.Input((28, 28)), *[keras.layers.Rescaling(1 / 255)] * scaled, keras.layers.Flatten()]
+    keras.Sequential([*front, keras.layers.Dense(8, "relu"), keras.layers.Dense(10)]).save(tmp_path / "model.keras")
+    result, output = export(model=tmp_path / "model.keras")
+    assert result.exit_code == 0
+    assert output.exists()
+    assert ("takes grey levels from 0 to 255 as they are" in result.stderr) is not scaled
 
 
 def test_chosen_pictures_are_spread_over_all_classes():

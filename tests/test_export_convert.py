@@ -117,6 +117,8 @@ REFUSED = {
         layers.Dense(10),
     ],
     "unrolled across": lambda: [layers.Flatten(data_format="channels_first"), layers.Dense(10)],
+    "ReLU in the last layer": lambda: [layers.Flatten(), layers.Dense(10, "relu")],
+    "GELU": lambda: [layers.Flatten(), layers.Dense(8), layers.Activation("gelu"), layers.Dense(10)],
     "cropped across": lambda: [
         *(layers.Reshape((28, 28, 1)), layers.Cropping2D((0, 0), "channels_first"), layers.Flatten(), layers.Dense(10))
     ],
@@ -134,3 +136,17 @@ REFUSED = {
 def test_a_network_that_would_become_another_is_refused(case):
     with pytest.raises(ModelError, match="only networks of Dense layers"):
         fold(keras.Sequential([keras.Input((28, 28)), *REFUSED[case]()]))
+
+
+@pytest.mark.parametrize("relu", ["layer", "activation layer", "activation"])
+def test_networks_as_tutorials_build_them_are_folded(relu, sample_pixels):
+    hidden = {
+        "layer": [layers.Dense(8), layers.ReLU()],
+        "activation layer": [layers.Dense(8), layers.Activation("relu")],
+        "activation": [layers.Dense(8, activation="relu")],
+    }[relu]
+    front = [keras.Input((28, 28)), layers.Rescaling(1 / 255), layers.Flatten()]
+    model = keras.Sequential([*front, *hidden, layers.Dropout(0.2), layers.Dense(10)])
+    (kernel, bias), (last, last_bias) = fold(model).layers
+    logits = np.maximum(sample_pixels.reshape(-1, 784) @ kernel + bias, 0) @ last + last_bias
+    np.testing.assert_allclose(logits, model(sample_pixels), rtol=1e-3, atol=1e-4)

@@ -101,9 +101,10 @@ def test_what_is_no_tflite_file_is_refused(content):
     assert "is not a TFLite model" in refusal(content)
 
 
-def test_another_format_version_is_refused_and_named():
-    changed = json.loads(unzipped(written())["digit.json"]) | {"format": 7}
-    assert "format 7, this digit-infer reads 1" in refusal(with_members(digit_json=json.dumps(changed)))
+@pytest.mark.parametrize("other", [7, None, "\x1b\n"], ids=repr)
+def test_another_format_version_is_refused_and_named(other):
+    changed = json.loads(unzipped(written())["digit.json"]) | {"format": other}
+    assert f"format {other!r}, this digit-infer reads 1" in refusal(with_members(digit_json=json.dumps(changed)))
 
 
 def test_another_normaliser_version_is_refused_and_named():

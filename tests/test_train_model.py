@@ -38,16 +38,29 @@ def test_initial_weights_follow_the_seed():
     assert weights_digest(build(config)) != weights_digest(build(replace(config, seed=1)))
 
 
-@pytest.mark.parametrize("case", ["probabilities", "784 pixels", "eleven outputs", "a flipped bit"])
-def test_a_model_that_is_not_of_digits_or_damaged_is_refused_in_one_line(case, tmp_path):
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        ("probabilities", "does not end in Dense.10. with linear logits"),
+        ("softmax", "does not end in Dense.10. with linear logits"),
+        ("784 pixels", "from .None, 784. to"),
+        ("eleven outputs", "to .None, 11."),
+        ("functional", "no Sequential"),
+        ("a flipped bit", ""),
+    ],
+)
+def test_a_model_that_is_not_of_digits_or_damaged_is_refused_in_one_line(case, reason, tmp_path):
     inputs = keras.Input((784,) if case == "784 pixels" else (28, 28))
     outputs = keras.layers.Dense(11 if case == "eleven outputs" else 10, "softmax" if case == "probabilities" else None)
     path = tmp_path / "model.keras"
-    keras.Sequential([inputs, keras.layers.Flatten(), outputs]).save(path)
+    model = keras.Sequential([inputs, keras.layers.Flatten(), outputs])
+    if case == "softmax":
+        model.add(keras.layers.Softmax())
+    (keras.Model(model.inputs, model.outputs) if case == "functional" else model).save(path)
     if case == "a flipped bit":
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-    with pytest.raises(ModelError, match="is not a Keras model of digits") as caught:
+    with pytest.raises(ModelError, match=f"is not a Keras model of digits: .*{reason}") as caught:
         load_model(path)
     assert "\n" not in str(caught.value)

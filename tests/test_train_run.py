@@ -143,7 +143,7 @@ def test_a_checkpoint_of_another_run_is_refused(change, digits, tmp_path):
     run.save_checkpoint()
     config = replace(CONFIG, seed=1) if change == "seed" else CONFIG
     data = replace(digits, y_test=np.roll(digits.y_test, 1)) if change == "data" else digits
-    with pytest.raises(DataError, match="other options or data"):
+    with pytest.raises(DataError, match="other options, data or version"):
         Run(config, data, tmp_path).restore_checkpoint()
 
 
@@ -178,7 +178,7 @@ def test_a_run_is_gone_on_with_from_the_same_init_alone(digits, tmp_path):
     run.run_epoch()
     run.save_checkpoint()
     for other in (starts[1], None):
-        with pytest.raises(DataError, match="other options or data"):
+        with pytest.raises(DataError, match="other options, data or version"):
             Run(CONFIG, digits, tmp_path, init=other).restore_checkpoint()
     Run(CONFIG, digits, tmp_path, init=starts[0]).restore_checkpoint()
 
@@ -200,7 +200,7 @@ def test_a_run_learns_from_its_teachers_and_resumes_as_the_uninterrupted_one(out
     stopped = teach(digits, tmp_path, outliers=outliers)
     stopped.run_epoch()
     stopped.save_checkpoint()
-    with pytest.raises(DataError, match="other options or data"):
+    with pytest.raises(DataError, match="other options, data or version"):
         Run(stopped.config, digits, tmp_path / "run").restore_checkpoint()
     resumed = teach(digits, tmp_path, outliers=outliers)
     resumed.restore_checkpoint()

@@ -73,6 +73,12 @@ def main(
             "and the probability that it is no digit; export it in the folder that digit-train wrote",
             err=True,
         )
+    if not exported.scaled:
+        click.echo(
+            f"warning: {model} takes grey levels from 0 to 255 as they are; if it was trained on 0 to 1, begin it with "
+            "keras.layers.Rescaling(1 / 255) and export it again",
+            err=True,
+        )
     click.echo(parity_table(exported.parity, "float", quantize))
     report = output.with_name(f"{output.name}.parity.json")
     if missed := missed_gates(exported.parity, max_accuracy_drop, min_agreement):

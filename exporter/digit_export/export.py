@@ -30,17 +30,19 @@ class Exported:
     """content: the model file's bytes. parity: with the Keras model, over the test set.
 
     calibrated: whether it is known how the model was trained, and so what its probabilities can be fitted on.
+    scaled: whether the model divides grey levels itself.
     """
 
     content: bytes
     parity: Parity
     calibrated: bool
+    scaled: bool
 
 
 def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Exported:
     """Convert, then measure with the classifier that ships; the same arguments give the same bytes.
 
-    Raises ModelError for a file that is not a network of digit-train's, DataError for other data than it learnt from.
+    Raises ModelError for a network that cannot be exported, DataError for other data than it learnt from.
     """
     model = load_model(path)
     training = read_training(path, model)
@@ -77,7 +79,8 @@ def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Ex
     contract["parity"] = asdict(parity) | {"flips": len(parity.flips)}
     contract["golden"] = {"pictures": len(golden_input), "runtime": f"{engine.name} {engine.version}"}
     content = write_bundle(flatbuffer, contract, (golden_input, classifier.invoke(golden_input)))
-    return Exported(content, parity, bool(training))
+    scaled = any(isinstance(layer, keras.layers.Rescaling) for layer in model.layers)
+    return Exported(content, parity, bool(training), scaled)
 
 
 def spread(labels: NDArray[np.uint8], per_class: int) -> NDArray[np.intp]:

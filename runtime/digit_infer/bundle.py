@@ -96,7 +96,7 @@ def check_contract(name: str, contract: dict[str, Any]) -> None:
     """Refuse what this runtime would feed wrongly."""
     if contract.get("format") != FORMAT:
         raise ModelError(
-            f"{name} has format {contract.get('format')}, this digit-infer reads {FORMAT}; update digit-edge"
+            f"{name} has format {contract.get('format')!r}, this digit-infer reads {FORMAT}; update digit-edge"
         )
     if contract["normaliser"]["version"] != parameters.VERSION:
         raise ModelError(

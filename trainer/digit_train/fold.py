@@ -1,4 +1,4 @@
-"""The network reduced to what a device computes: cropping, pooling and three Dense layers."""
+"""The network reduced to what a device computes: cropping, pooling and Dense layers."""
 
 from dataclasses import dataclass
 
@@ -26,13 +26,16 @@ def fold(model: keras.Sequential, temperature: float = 1.0) -> Folded:
     What is folded is linear, so nothing changes but rounding. Raises ModelError for any other network than cropping and
     pooling, as `build` makes them, and Dense layers with a ReLU after each but the last.
     """
-    only = "only networks of Dense layers as digit-train builds them are exported or fitted into 4 bits"
+    only = (
+        "only networks of Dense layers are exported or fitted into 4 bits: Rescaling without offset, Flatten, Dense, "
+        "BatchNormalization, ReLU, Dropout, in digit-train's order"
+    )
     crop, pool, scale = 0, 1, 1.0
     dense: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
     linear = False  # since the last Dense layer
     for layer in model.layers:
         match layer:
-            case keras.layers.Rescaling(scale=float(), offset=0) if not dense:
+            case keras.layers.Rescaling(scale=float() | int(), offset=0) if not dense:
                 scale *= layer.scale
             case keras.layers.Layer(data_format="channels_first"):  # before those that have a format
                 raise ModelError(f"layer {layer.name}: {only}")
@@ -46,18 +49,20 @@ def fold(model: keras.Sequential, temperature: float = 1.0) -> Folded:
                 pool = side
             case keras.layers.Reshape(target_shape=(28, 28, 1)) | keras.layers.Flatten() if not dense:
                 pass
-            case keras.layers.Dense(activation=keras.activations.linear) if (
+            case keras.layers.Dense(activation=keras.activations.linear | keras.activations.relu) if (
                 not linear and len(layer.weights) == 1 + layer.use_bias  # those of 4 bits in training have more
             ):
                 kernel, *biases = (weight.astype(np.float64) for weight in layer.get_weights())
                 dense.append((kernel if dense else kernel * scale, biases[0] if biases else np.zeros(layer.units)))
-                linear = True
+                linear = layer.activation is keras.activations.linear
             case keras.layers.BatchNormalization(scale=True, center=True) if linear:
                 gamma, beta, mean, variance = (weight.astype(np.float64) for weight in layer.get_weights())
                 gain = gamma / np.sqrt(variance + layer.epsilon)
                 kernel, bias = dense[-1]
                 dense[-1] = kernel * gain, (bias - mean) * gain + beta
             case keras.layers.ReLU(max_value=None, negative_slope=0, threshold=0) if linear:
+                linear = False
+            case keras.layers.Activation(activation=keras.activations.relu) if linear:
                 linear = False
             case keras.layers.Dropout():
                 pass

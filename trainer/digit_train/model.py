@@ -57,15 +57,18 @@ def beside_none(logits: tf.Tensor, level: float = RARE) -> tf.Tensor:
 
 
 def load_model(path: Path) -> keras.Sequential:
-    """Load a network from 28 x 28 pixels to ten linear logits, as digit-train saves it. Raises ModelError."""
+    """Load a network from 28 x 28 pixels to ten linear logits. Raises ModelError."""
     try:
         model = keras.models.load_model(path)
-        linear = model.layers[-1].activation is keras.activations.linear
-        if not linear or (model.input_shape, model.output_shape) != ((None, 28, 28), (None, 10)):
-            raise ValueError("it does not take 28 x 28 pixels to ten linear logits")
+        if not isinstance(model, keras.Sequential):
+            raise ValueError("it is no Sequential")
+        if (model.input_shape, model.output_shape) != ((None, 28, 28), (None, 10)):
+            raise ValueError(f"it goes from {model.input_shape} to {model.output_shape}, not from (28, 28) to (10)")
+        if getattr(model.layers[-1], "activation", None) is not keras.activations.linear:
+            raise ValueError("it does not end in Dense(10) with linear logits; the export adds the softmax")
     except (OSError, RuntimeError, *DAMAGE) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{path} is not a Keras model of digits ({reason}); give digit-train's model.keras") from error
+        raise ModelError(f"{path} is not a Keras model of digits: {reason}") from error
     return model
 
 

@@ -208,7 +208,9 @@ class Run:
             raise DataError(f"nothing to resume: {error}") from error
         state = json.loads(str(arrays["state"]))
         if state["identity"] != self.identity():
-            raise DataError(f"{path} is of a run with other options or data; use the same, or --force to start over")
+            raise DataError(
+                f"{path} is of a run with other options, data or version; use the same, or --force to start over"
+            )
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         groups: dict[str, list[NDArray[Any]]] = {}
         for name, array in arrays.items():  # in the order they were saved in
