@@ -147,5 +147,8 @@ class Pictures(NamedTuple):
 
 def digit_of_folder(path: str) -> int | None:
     """What a folder named 0 to 9 says about the pictures in it."""
-    name = os.path.basename(os.path.dirname(path) or os.getcwd())
+    folder = os.path.dirname(path)
+    name = os.path.basename(folder)
+    if name in ("", ".", ".."):
+        name = os.path.basename(os.path.abspath(folder))
     return int(name) if len(name) == 1 and name in "0123456789" else None

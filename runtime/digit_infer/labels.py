@@ -4,13 +4,15 @@ import csv
 import hashlib
 import io
 import os
+import re
 from pathlib import Path
 
 from digit_infer.errors import InputError
 from digit_infer.found import Expected, digit_of_folder
 
-PATHS = ("path", "file", "filename", "image")
-DIGITS = ("label", "digit", "expected", "class")
+PATH_COLUMNS = ("path", "file", "filename", "image")
+LABEL_COLUMNS = ("expected", "label", "class", "digit")  # in rows of digit-infer `digit` is what was read
+LABEL = re.compile(r"0*([0-9])(\.0*)?")  # with what programs for tables make of numbers
 
 
 def read_labels(given: str | None) -> Expected:
@@ -21,7 +23,10 @@ def read_labels(given: str | None) -> Expected:
 
 
 class Table:
-    """Labels from a CSV file with a header; its paths are relative to where it lies, or else to the working folder."""
+    """Labels from a CSV file with a header, parted by commas, semicolons or tabs; one may be empty.
+
+    Its paths are relative to where it lies, or else to the working folder.
+    """
 
     def __init__(self, path: Path) -> None:
         self.digits: dict[str, dict[str, int]] = {str(path.parent.absolute()): {}, os.getcwd(): {}}
@@ -29,17 +34,21 @@ class Table:
             content = path.read_bytes()
             self.sha256 = hashlib.sha256(content).hexdigest()
             with io.StringIO(content.decode("utf-8-sig", "surrogateescape"), newline="") as file:
-                table = csv.DictReader(file)
-                names = table.fieldnames or []
-                file_column = next((name for name in PATHS if name in names), None)
-                label_column = next((name for name in DIGITS if name in names), None)
+                header = file.readline()
+                file.seek(0)
+                table = csv.DictReader(file, delimiter=max(",;\t", key=header.count))
+                names = {name.strip().lower(): name for name in table.fieldnames or []}
+                file_column = next((names[name] for name in PATH_COLUMNS if name in names), None)
+                label_column = next((names[name] for name in LABEL_COLUMNS if name in names), None)
                 if not (file_column and label_column):
-                    raise InputError(f"{path}: needs a column {' or '.join(PATHS)} and one {' or '.join(DIGITS)}")
+                    needs = f"a column {' or '.join(PATH_COLUMNS)} and one {' or '.join(LABEL_COLUMNS)}"
+                    raise InputError(f"{path}: needs {needs}, its header is {header.strip()!a}")
                 for line in table:
-                    label = (line[label_column] or "").strip()
-                    if not (len(label) == 1 and label in "0123456789"):
+                    if not (label := (line[label_column] or "").strip()):
+                        continue
+                    if not (known := LABEL.fullmatch(label)):
                         raise InputError(f"{path}, line {table.line_num}: label {label!a} is not 0 to 9")
-                    name, digit = line[file_column], int(label)
+                    name, digit = line[file_column], int(known[1])
                     for folder, digits in self.digits.items():
                         path_there = os.path.normpath(os.path.join(folder, name or ""))
                         if name and digits.setdefault(path_there, digit) != digit:

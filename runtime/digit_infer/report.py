@@ -27,6 +27,7 @@ class Tally:
     statuses: Counter[str] = field(default_factory=Counter)
     skipped: int = 0
     expected: int = 0
+    accepted: int = 0  # of those with a label
     right: int = 0
     confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros((10, 10), np.int64))
     start: float = field(default_factory=time.perf_counter)
@@ -37,6 +38,7 @@ class Tally:
         tally = cls(Counter(row.status for row in rows))
         known = [row for row in rows if row.expected is not None]
         tally.expected = len(known)
+        tally.accepted = sum(row.status == "ok" for row in known)
         tally.right = sum(row.status == "ok" and row.digit == row.expected for row in known)
         if read := [(row.expected, row.digit) for row in known if row.digit is not None]:
             expected, digits = np.array(read).T
@@ -46,6 +48,7 @@ class Tally:
     def add(self, other: "Tally") -> None:
         self.statuses += other.statuses
         self.expected += other.expected
+        self.accepted += other.accepted
         self.right += other.right
         self.confusion += other.confusion
 
@@ -71,7 +74,12 @@ class Tally:
             f"{self.pictures / self.seconds:,.0f} images/s"
         ]
         if self.expected:
-            lines.append(f"accuracy {100 * self.right / self.expected:.2f} % ({self.right} of {self.expected})")
+            accuracy = f"accuracy {100 * self.right / self.expected:.2f} % ({self.right} of {self.expected})"
+            if 0 < self.accepted < self.expected:
+                accuracy += f", {100 * self.right / self.accepted:.2f} % of the {self.accepted} that are ok"
+            if unknown := self.pictures - self.expected:
+                accuracy += f"; {unknown} have no label"
+            lines.append(accuracy)
             lines += confusion_table(self.confusion)
         return "\n".join(lines)
 
@@ -80,7 +88,8 @@ class Tally:
         counts: dict[str, Any] = {name: self.statuses[name] for name in ("ok", "rejected", "error")}
         counts |= {"pictures": self.pictures, "skipped": self.skipped}
         if self.expected:
-            counts |= {"expected": self.expected, "right": self.right, "confusion": self.confusion.tolist()}
+            counts |= {"expected": self.expected, "accepted": self.accepted, "right": self.right}
+            counts["confusion"] = self.confusion.tolist()
         finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
         return {"counts": counts, "finished": finished, "seconds": round(self.seconds, 3)}
 
@@ -115,7 +124,7 @@ def describe_run(
         "runtime": classifier.engine.name,
         "runtime_version": classifier.engine.version,
         "normaliser": {"version": parameters.VERSION, "parameters": asdict(parameters.PARAMETERS)},
-        "inputs": inputs,
+        "inputs": [path.removesuffix("/") or "/" for path in inputs],
         "working_folder": None if all(map(os.path.isabs, inputs)) else os.getcwd(),
         "options": asdict(options),
         "labels_sha256": getattr(expected, "sha256", None),  # the file may be another under its old name
