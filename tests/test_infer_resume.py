@@ -126,8 +126,42 @@ def test_resume_without_anything_to_go_on_with_starts(images, out):
 def test_resume_of_a_complete_run_changes_nothing(whole, images, out):
     path, _ = whole
     before = contents(out)
-    assert_refused(infer(images, "-o", path, "--resume"), "is complete", "--retry-errors")
+    result = infer(images, "-o", path, "--resume")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "8 pictures: 7 ok, 0 rejected, 1 errors" in result.stderr
     assert contents(out) == before
+
+
+@pytest.mark.parametrize("change", ["one more", "one less"])
+def test_resume_of_a_complete_run_whose_inputs_have_changed_is_refused(change, whole, images, out):
+    path, _ = whole
+    before = contents(out)
+    last = sorted(images.iterdir())[-1]
+    if change == "one more":
+        shutil.copy(last, images / "zz.png")
+    else:
+        last.unlink()
+    named = "zz.png' is not in it" if change == "one more" else "the inputs have changed"
+    assert_refused(infer(images, "-o", path, "--resume"), named, "--force")
+    assert contents(out) == before
+
+
+def test_rows_that_another_run_was_to_replace_do_not_pass_for_its_own(whole, images, out):
+    record = out / "rows.csv.run.json" if whole[0].suffix == ".csv" else out / "rows.jsonl.run.json"
+    record.write_text(record.read_text().replace('"complete"', '"interrupted"'))
+    assert_refused(infer(images, "-o", whole[0], "--resume"), "did not end", "--force")
+
+
+@pytest.mark.parametrize("options", ["{}", "[]", "null", '{"min_confidence": null}'])
+def test_a_record_of_other_options_is_named_whatever_it_holds(options, torn, images, out):
+    record = next(out.glob("*.run.json"))
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"options": json.loads(options)}))
+    assert_refused(infer(images, "-o", torn[0], "--resume"), "another options", "--force")
+
+
+def test_a_slash_behind_a_folder_makes_no_other_run(torn, images):
+    assert infer(f"{images}/", "-o", torn[0], "--resume").exit_code == 3
+    assert torn[0].read_bytes() == torn[1]
 
 
 def test_an_interrupted_run_is_not_overwritten_by_accident(torn, images, out):
@@ -154,9 +188,9 @@ def other_folder(images):
     "change",
     [
         ("model", lambda images: ["-m", "nano"]),
-        ("options", lambda images: ["--min-confidence", "0.9"]),
-        ("options", lambda images: ["--labels", "folders"]),
-        ("inputs", lambda images: [images]),
+        ("options: min_confidence: null, not 0.9;", lambda images: ["--min-confidence", "0.9"]),
+        ('options: labels: null, not "folders";', lambda images: ["--labels", "folders"]),
+        ("inputs: ", lambda images: [images]),
     ],
     ids=["model", "threshold", "labels", "one folder more"],
 )

@@ -55,9 +55,11 @@ class Job:
         about = describe_run(self.classifier, self.inputs, self.options, self.against, self.expected)
         rows, record = file_of_rows(path), path.with_name(f"{path.name}.run.json")
         with alone(rows.target):
-            found = start_or_resume(rows, record, about, found, self.tally, self.output)
+            left = start_or_resume(rows, record, about, found, self.tally, self.output)
+            if left is None:
+                return False
             try:
-                interrupted = self.write_rows(found, rows.kind.text, rows.write)
+                interrupted = self.write_rows(left, rows.kind.text, rows.write)
             finally:
                 rows.close()
             status = "interrupted" if interrupted else "complete"

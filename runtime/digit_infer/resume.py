@@ -18,21 +18,29 @@ from digit_infer.stream import Stream
 
 def start_or_resume(
     rows: RowFile, record: Path, about: dict[str, Any], found: Stream, tally: Tally, output: Output
-) -> Stream:
-    """Open the file of rows and return the inputs that still need one; rows that are kept are counted in `tally`.
+) -> Stream | None:
+    """Open the file of rows and return the inputs that still need one, None where the file is complete; rows that are
+    kept are counted in `tally`.
 
     Raises OutputError where rows would be lost, or are not the first ones of this very run.
     """
     with writing(rows.output):
         held = next((path for path in (rows.partial, rows.output) if path.exists()), None)
     if output.resume and held:
-        check_same_run(record, about)
+        status = check_same_run(record, about)
         if output.retry_errors:
             return without_good_rows(rows, held, found)
-        if held == rows.output:
-            raise OutputError(f"{held} is complete; --retry-errors reads again what was an error")
-        rows.open(keep=skip_rows(rows, found, tally))
-        return found
+        kept = skip_rows(rows.kept_rows(held), found, tally)
+        if held == rows.partial:
+            rows.open(keep=kept)
+            return found
+        if status != "complete":  # perhaps of another run, whose rows were to be replaced
+            raise OutputError(
+                f"{record} tells of a run that did not end; repeat that as it was, or --force to start over"
+            )
+        for one in found.each(1):
+            raise OutputError(f"{held} is complete, and {one.path!a} is not in it; --force starts over")
+        return None
     if held and not output.force:
         way_out = "--resume goes on with it, --force starts over" if held == rows.partial else "--force replaces it"
         raise OutputError(f"{held} exists; {way_out}")
@@ -41,9 +49,9 @@ def start_or_resume(
     return found
 
 
-def skip_rows(rows: RowFile, found: Stream, tally: Tally) -> int:
+def skip_rows(kept: Iterator[Row], found: Stream, tally: Tally) -> int:
     """Take the inputs from `found` that have a row already; how many."""
-    keep, kept = 0, rows.kept_rows(rows.partial)
+    keep = 0
     while part := list(islice(kept, 1000)):
         for row, one in zip_longest(part, found.each(len(part))):
             check_same_input(row, one)
@@ -75,12 +83,22 @@ def check_same_input(row: Row, found: Found | None) -> None:
         raise OutputError(f"the inputs have changed: {row.path!a} was read where {now!a} is now; --force starts over")
 
 
-def check_same_run(record: Path, about: dict[str, Any]) -> None:
-    """Whether the run record tells of a run like this one. Raises OutputError."""
+def check_same_run(record: Path, about: dict[str, Any]) -> str | None:
+    """The status of the earlier run. Raises OutputError where the run record tells of another one than this."""
     try:
         earlier = dict(json.loads(record.read_text()))
     except (OSError, TypeError, ValueError) as error:
         raise OutputError(f"{record} cannot be read, so nothing can be gone on with; --force starts over") from error
     for name, value in json.loads(json.dumps(about)).items():
         if earlier.get(name) != value:
-            raise OutputError(f"the interrupted run had another {name}; use the same, or --force to start over")
+            other = difference(name, earlier.get(name), value)
+            raise OutputError(f"the earlier run had another {other}; use the same, or --force to start over")
+    return earlier.get("status")
+
+
+def difference(name: str, then: object, now: object) -> str:
+    """The first setting that differs, with both its values."""
+    if isinstance(then, dict) and isinstance(now, dict) and then.keys() == now.keys():
+        inner = next(inner for inner in now if then[inner] != now[inner])
+        return difference(f"{name}: {inner}", then[inner], now[inner])
+    return f"{name}: {json.dumps(then)}, not {json.dumps(now)}"

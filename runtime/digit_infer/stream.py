@@ -53,7 +53,7 @@ class Stream:
     def take(self, count: int, heaviest: float = HEAVIEST, wait: bool = True) -> Batch:
         """The next ones: fewer than asked for where they are heavy or have to be waited for.
 
-        None where there are no more, or without `wait` none as yet.
+        Empty where there are no more, or without `wait` none as yet.
         """
         taken: list[Block] = []
         weight = 0
