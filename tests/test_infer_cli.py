@@ -118,7 +118,7 @@ def test_a_run_of_nothing_but_errors_still_writes_its_rows(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     result = infer(tmp_path)
     assert result.exit_code == 3
-    assert [row["reason"] for row in csv_rows(result.stdout)] == ["not an image"]
+    assert [row["reason"] for row in csv_rows(result.stdout)] == ["an empty file"]
 
 
 def test_blank_pages_are_rejected_without_a_digit(digits):

@@ -55,7 +55,6 @@ LOSSLESS = {
     "float 0 to 1": ("a.tif", Image.fromarray(GREY.astype(np.float32) / 255), {}, GREY),
     "float 0 to 255": ("a.tif", Image.fromarray(np.where(MASK, 0, 255).astype(np.float32)), {}, np.where(MASK, 0, 255)),
     "first of many, gif": ("a.gif", COLOUR_PAGE, {"save_all": True, "append_images": [other_page()]}, COLOUR),
-    "first of many, tiff": ("a.tif", COLOUR_PAGE, {"save_all": True, "append_images": [other_page()]}, COLOUR),
     "first of many, png": ("a.png", COLOUR_PAGE, {"save_all": True, "append_images": [other_page()]}, COLOUR),
     "jpg that is a png": ("a.jpg", GREY_PAGE, {"format": "PNG"}, GREY),
     "no suffix at all": ("a", GREY_PAGE, {"format": "PNG"}, GREY),

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from digit_infer.decode import read_picture
 from digit_infer.errors import ImageError
@@ -34,7 +34,9 @@ def png_claiming(width, height):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "not an image"),
+        (b"", "an empty file"),
+        (b"%PDF-1.7\n" + b"\0" * 300, "a PDF; save its pages as pictures"),
+        (b"PK\3\4" + b"\0" * 300, "a zip archive; name it on the command line, ending in .zip"),
         (b"digits,and,commas\n" * 20, "not an image"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
         (b"\x89PNG\r\n\x1a\n", "not an image"),
@@ -44,11 +46,50 @@ def png_claiming(width, height):
         (png_claiming(13_350, 13_350), "larger than 178 MP"),
         (png_claiming(100, 100), "truncated PNG"),
     ],
-    ids=["empty", "text", "svg", "png name only", "jpeg name only", "heic", "2500 MP", "178.2 MP", "no pixels"],
+    ids=[
+        "empty",
+        "pdf",
+        "zip",
+        "text",
+        "svg",
+        "png name only",
+        "jpeg name only",
+        "heic",
+        "2500 MP",
+        "178.2 MP",
+        "no pixels",
+    ],
 )
 def test_the_reason_says_what_is_wrong(content, expected, tmp_path):
     (tmp_path / "a.png").write_bytes(content)
     assert reason(tmp_path / "a.png") == expected
+
+
+def save_pages(path, count, **options):
+    with TiffImagePlugin.AppendingTiffWriter(path, new=True) as file:
+        for page in range(count):
+            NOISE.save(file, "TIFF", **(options if page else {}))
+            file.newFrame()
+
+
+def test_the_pages_of_a_scan_are_not_passed_over_in_silence(tmp_path):
+    save_pages(tmp_path / "scan.tif", 3)
+    assert reason(tmp_path / "scan.tif") == "several pages; save each as a picture of its own"
+
+
+@pytest.mark.parametrize("kind", [1, 4, 5], ids=["preview", "mask", "mask of a preview"])
+def test_a_preview_or_a_mask_is_no_page(kind, tmp_path):
+    save_pages(tmp_path / "photo.tif", 2, tiffinfo={254: kind})
+    np.testing.assert_array_equal(read_picture(tmp_path / "photo.tif"), np.asarray(NOISE))
+
+
+def test_a_first_page_is_read_whatever_is_wrong_behind_it(tmp_path):
+    path = tmp_path / "scan.tif"
+    save_pages(path, 1)
+    whole = path.read_bytes()
+    save_pages(path, 2)
+    path.write_bytes(path.read_bytes()[: len(whole) + 40])
+    np.testing.assert_array_equal(read_picture(path), np.asarray(NOISE))
 
 
 @pytest.mark.parametrize("share", [0.15, 0.5, 0.9, 0.99])

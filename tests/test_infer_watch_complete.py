@@ -1,12 +1,15 @@
 """What --watch rests on: when a picture is completely written, and who tells that one has come."""
 
 import errno
+import os
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from digit_infer import bell, watch
 from digit_infer.found import Found
+from digit_infer.report import Tally
 
 
 def test_where_the_kernel_does_not_know_a_picture_is_read_once_it_changes_no_more(tmp_path, png, monkeypatch):
@@ -66,6 +69,41 @@ def test_when_the_kernel_has_lost_count_folders_made_meanwhile_are_watched_too(t
         rung.wait(soon=False)
         (tmp_path / "unheard/b.png").touch()
         assert list(real(timeout=0))
+
+
+@pytest.fixture
+def passed_over(tmp_path):
+    """What tells of files that are no pictures, for rows in out.csv, and the lines that it has written."""
+    lines = []
+    job = SimpleNamespace(output=SimpleNamespace(path=tmp_path / "out.csv"), tally=Tally())
+    return watch.PassedOver(job, lines.append), lines
+
+
+def test_what_is_no_picture_is_told_once_when_it_is_completely_written(passed_over, tmp_path, monkeypatch):
+    tell, lines = passed_over
+    states = iter([False, (1, 2), (1, 3), (1, 3), True])
+    monkeypatch.setattr(watch, "state_of_file", lambda path: next(states))
+    (tmp_path / "a.pdf").touch()
+    said = []
+    for _ in range(6):
+        tell(str(tmp_path / "a.pdf"))
+        said.append(len(lines))
+    assert said == [0, 0, 0, 1, 1, 1]
+    assert lines == [f"passed over {tmp_path}/a.pdf: not a picture"]
+
+
+def test_the_watchers_own_files_hidden_ones_copies_and_pipes_are_left_alone(passed_over, tmp_path, time_limit):
+    tell, lines = passed_over
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("out.csv", "out.csv.run.json", ".hidden", "a.png.part"):
+        (tmp_path / name).write_text("something")
+    with time_limit(5):
+        for path in tmp_path.iterdir():
+            tell(str(path))
+    assert lines == []
+    (tmp_path / "out.csv2").write_text("something")
+    tell(str(tmp_path / "out.csv2"))
+    assert len(lines) == 1
 
 
 def test_a_file_system_of_another_machine_is_told_by_its_kind(monkeypatch):

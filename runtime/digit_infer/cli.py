@@ -82,7 +82,9 @@ def none_for_stdout(ctx: click.Context, param: click.Parameter, path: str | None
 @click.option(
     "--watch", is_flag=True, help="Go on reading what comes into the folders, until stopped; restart at will."
 )
-@click.option("--resume", is_flag=True, help="Keep the rows of an interrupted run and go on; else start.")
+@click.option(
+    "--resume", is_flag=True, help="Keep the rows of an earlier run and go on where some are missing; else start."
+)
 @click.option("--retry-errors", is_flag=True, help="With --resume: read again what was an error.")
 @click.option("--force", is_flag=True, help="Replace the output file.")
 @click.option("--quiet", is_flag=True, help="No summary, no progress.")
@@ -203,7 +205,7 @@ def main(
     interrupted = job.run()
     note(job.tally.summary())
     if labels and not job.tally.expected:
-        hint = "none lies in a folder named 0 to 9" if labels == "folders" else f"{labels} names none of them"
+        hint = "none lies in a folder named 0 to 9" if labels == "folders" else f"{labels} gives none of them one"
         note(f"warning: no picture has a label: {hint}")
     if summary:
         job.write_summary(Path(summary))
@@ -224,8 +226,14 @@ def usage_fault(given: dict[str, Any]) -> str:
     if given["summary"]:
         others = [*given["inputs"], *(given[name] for name in ("model", "against", "labels", "output"))]
         others.append(given["output"] and f"{given['output']}.run.json")
+        if given["summary"] == "-":
+            return "--summary needs the name of a file, such as summary.json"
         if os.path.realpath(given["summary"]) in [os.path.realpath(other) for other in others if other]:
             return "--summary would replace a file that is read or written; give it a name of its own"
+        if is_other_file(given["summary"]):
+            return f"--summary would replace {given['summary']}, which is no summary; name another file"
+    if given["output"] and given["labels"] and os.path.realpath(given["output"]) == os.path.realpath(given["labels"]):
+        return "-o would replace the table of --labels; give it a name of its own"
     if given["debug_dir"]:
         for folder in given["inputs"]:
             if os.path.realpath(given["debug_dir"]).startswith(os.path.join(os.path.realpath(folder), "")):
@@ -237,6 +245,20 @@ def usage_fault(given: dict[str, Any]) -> str:
     if not any(given[option] for option in ("inputs", "selftest", "doctor", "benchmark", "model_info")):
         return "nothing to read: name a folder or a picture"
     return ""
+
+
+def is_other_file(path: str) -> bool:
+    """Whether a file lies there that --summary has not written."""
+    import json
+
+    if not os.path.isfile(path) or not os.path.getsize(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            keys = set(json.loads(file.read(2**20)))
+    except (TypeError, ValueError):
+        return True
+    return not ("steps" in keys or ("parity" in keys and "options" not in keys))  # a run record has both
 
 
 def conclude(ctx: click.Context, job: "Job", interrupted: bool) -> NoReturn:

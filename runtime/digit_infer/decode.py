@@ -4,10 +4,12 @@ import importlib
 import io
 import math
 import os
+import re
 import stat
 import struct
 import warnings
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -29,7 +31,13 @@ Levels = NDArray[np.uint8]
 LONGEST_SIDE = 1024  # pixels; larger pictures are reduced, by the decoder itself where it can (JPEG)
 MAX_MEGAPIXELS = 178
 ORIENTATION = 0x0112  # EXIF's tag
-HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1")  # as a phone's photo begins, behind 4 bytes
+NEW_SUBFILE_TYPE, PREVIEW_OR_MASK = 0x00FE, 1 | 4  # TIFF's tag, and bits of it
+BEHIND_FIRST = 8  # frames that are looked through for another page: reading on and on takes ever longer
+NO_IMAGES = (
+    (re.compile(rb".{4}ftyp(hei[cx]|m[is]f1)", re.DOTALL), "HEIC, which Pillow cannot read; save it as JPEG"),
+    (re.compile(rb"%PDF"), "a PDF; save its pages as pictures"),
+    (re.compile(rb"PK\x03\x04"), "a zip archive; name it on the command line, ending in .zip"),
+)
 SMALL = 2**16  # bytes; larger files are left to Pillow, which reads them piece by piece
 OPENED = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # a named pipe at once instead of waiting for its writer
 PNG_START = struct.Struct(">16xII5sI")  # behind signature and IHDR: width, height, kind and checksum
@@ -43,7 +51,8 @@ CHUNK, CHECKSUM = struct.Struct(">I4s"), struct.Struct(">I")
 def read_picture(path: str | Path) -> Levels:
     """Decode one picture by its content: (h, w) or (h, w, 3), uint8, upright, transparency composited, 1024 px at most.
 
-    Of several frames the first is taken. Raises ImageError with a reason made for people.
+    Of several frames the first is taken. Raises ImageError with a reason made for people, also for a TIFF of several
+    pages.
     """
     try:
         descriptor = os.open(path, OPENED)
@@ -109,7 +118,10 @@ def decode(file: BinaryIO) -> Levels:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of sizes and tags: what matters becomes an error
         try:
-            return to_levels(open_image(file))
+            image = open_image(file)
+            if image.format == "TIFF" and has_pages(file):
+                raise ImageError("several pages; save each as a picture of its own")
+            return to_levels(image)
         except MemoryError as error:
             raise ImageError("larger than the memory that is left") from error
 
@@ -125,12 +137,26 @@ def open_image(file: BinaryIO) -> "Image":
     except MemoryError:
         raise
     except Exception as error:  # the parsers of 40 formats raise whatever they meet
-        file.seek(4)
-        heic = file.read(8) in HEIC
-        raise ImageError("HEIC, which Pillow cannot read; save it as JPEG" if heic else "not an image") from error
+        file.seek(0)
+        start = file.read(12)
+        hint = "an empty file" if not start else "not an image"
+        raise ImageError(next((hint for kind, hint in NO_IMAGES if kind.match(start)), hint)) from error
     if image.width * image.height > MAX_MEGAPIXELS * 1e6:
         raise ImageError(f"larger than {MAX_MEGAPIXELS} MP")
     return image
+
+
+def has_pages(file: BinaryIO) -> bool:
+    """Whether another page follows the first in a TIFF file; a preview of it is none, and neither is its mask."""
+    from PIL import Image  # as above
+
+    with suppress(Exception):  # whatever is wrong there, the first page may be whole
+        image: Any = Image.open(file)
+        for frame in range(1, BEHIND_FIRST):
+            image.seek(frame)
+            if not image.tag_v2.get(NEW_SUBFILE_TYPE, 0) & PREVIEW_OR_MASK:
+                return True
+    return False
 
 
 def to_levels(image: "Image") -> Levels:

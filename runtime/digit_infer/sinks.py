@@ -103,14 +103,14 @@ TABLE = "digit  confidence  status    path\n"
 
 def kind_of(output: Path) -> Kind:
     """By suffix. Raises OutputError for one that is not known."""
-    if output.suffix not in KINDS:
+    if output.suffix.lower() not in KINDS:
         raise OutputError(f"{output}: rows are written as {' or '.join(KINDS)}")
-    return KINDS[output.suffix]
+    return KINDS[output.suffix.lower()]
 
 
 def file_of_rows(output: Path) -> "RowFile":
     """What writes rows to a path. Raises OutputError for a suffix that is not known."""
-    if output.suffix != ".parquet":
+    if output.suffix.lower() != ".parquet":
         return RowFile(output)
     require("pyarrow", "parquet")
     from digit_infer.parquet import ParquetFolder

@@ -21,6 +21,7 @@ from digit_infer.found import Found
 from digit_infer.job import Job
 from digit_infer.report import Tally, describe_run
 from digit_infer.resume import check_same_run
+from digit_infer.row import printable
 from digit_infer.sinks import RowFile, alone, as_written, file_of_rows
 from digit_infer.sources import find_images
 from digit_infer.stream import Stream
@@ -48,7 +49,7 @@ def watch(job: Job, note: Callable[[str], None]) -> None:
         try:
             with Bell(job.inputs) as bell:
                 note(f"watching {', '.join(job.inputs)} {bell}; {len(seen):,} pictures have their row")
-                look_again_and_again(job, rows, seen, bell)
+                look_again_and_again(job, rows, seen, bell, PassedOver(job, note))
         except KeyboardInterrupt:
             pass
         finally:
@@ -72,13 +73,13 @@ def open_rows(job: Job, rows: RowFile, record: Path, about: dict[str, object]) -
     return seen
 
 
-def look_again_and_again(job: Job, rows: RowFile, seen: set[str], bell: Bell) -> None:
+def look_again_and_again(job: Job, rows: RowFile, seen: set[str], bell: Bell, passed_over: "PassedOver") -> None:
     """Read what has come, and wait for more."""
     # the kernel sends it to who holds a lease when another opens the file; it would end the process
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     waiting = Waiting()
     while True:
-        found_now = ((name_in_row(found.path), found) for found in find_images(job.inputs))
+        found_now = ((name_in_row(found.path), found) for found in find_images(job.inputs, passed_over))
         unread = {name: found for name, found in found_now if name not in seen}  # once, where folders overlap
         if new := list(waiting.complete(unread.values())):
             if job.write_rows(Stream(iter(new)), rows.kind.text, rows.write):
@@ -91,6 +92,30 @@ def look_again_and_again(job: Job, rows: RowFile, seen: set[str], bell: Bell) ->
 def name_in_row(path: str) -> str:
     """A picture's path as a file of rows holds it."""
     return as_written(path).decode()
+
+
+class PassedOver:
+    """Says once of each file that it is no picture: who sent it would wait for its row."""
+
+    def __init__(self, job: Job, note: Callable[[str], None]) -> None:
+        self.job, self.note = job, note
+        assert job.output.path
+        self.ours = os.path.realpath(job.output.path)
+        self.known: dict[str, object] = {}  # the state of each when it was last looked at
+
+    def __call__(self, path: str) -> None:
+        before, name = self.known.get(path), os.path.basename(path)
+        if before is True or name.startswith(".") or name.lower().endswith(UNFINISHED) or not os.path.isfile(path):
+            return
+        if f"{os.path.realpath(path)}.".startswith(f"{self.ours}."):
+            return
+        state = state_of_file(path)
+        if state is not True and (state is False or state != before):  # perhaps it is not completely written
+            self.known[path] = state
+            return
+        self.known[path] = True
+        self.job.tally.skip(path)
+        self.note(f"passed over {printable(path)}: not a picture")
 
 
 class Waiting:
