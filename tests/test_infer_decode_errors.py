@@ -83,6 +83,11 @@ def test_a_preview_or_a_mask_is_no_page(kind, tmp_path):
     np.testing.assert_array_equal(read_picture(tmp_path / "photo.tif"), np.asarray(NOISE))
 
 
+def test_neither_is_what_is_half_as_wide(tmp_path):
+    NOISE.save(tmp_path / "photo.tif", save_all=True, append_images=[NOISE.resize((30, 30))])
+    np.testing.assert_array_equal(read_picture(tmp_path / "photo.tif"), np.asarray(NOISE))
+
+
 def test_a_first_page_is_read_whatever_is_wrong_behind_it(tmp_path):
     path = tmp_path / "scan.tif"
     save_pages(path, 1)

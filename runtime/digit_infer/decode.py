@@ -147,14 +147,17 @@ def open_image(file: BinaryIO) -> "Image":
 
 
 def has_pages(file: BinaryIO) -> bool:
-    """Whether another page follows the first in a TIFF file; a preview of it is none, and neither is its mask."""
+    """Whether another page follows the first in a TIFF file; a preview of it, marked or half as wide, and its mask are
+    none.
+    """
     from PIL import Image  # as above
 
     with suppress(Exception):  # whatever is wrong there, the first page may be whole
         image: Any = Image.open(file)
+        width = image.width
         for frame in range(1, BEHIND_FIRST):
             image.seek(frame)
-            if not image.tag_v2.get(NEW_SUBFILE_TYPE, 0) & PREVIEW_OR_MASK:
+            if 2 * image.width > width and not image.tag_v2.get(NEW_SUBFILE_TYPE, 0) & PREVIEW_OR_MASK:
                 return True
     return False
 
