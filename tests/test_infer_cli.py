@@ -65,7 +65,17 @@ def test_json_lines_hold_the_same_rows(digits, tmp_path):
 def test_a_pipe_gets_csv_and_the_summary_goes_to_stderr(digits):
     result = infer(digits)
     assert [row["digit"] for row in csv_rows(result.stdout)] == list("01234")
-    assert "5 pictures: 5 ok, 0 rejected, 0 errors; 0 other files skipped" in result.stderr
+    assert "5 pictures: 5 ok, 0 rejected, 0 errors; 0 other files skipped;" in result.stderr
+
+
+def test_the_first_files_that_are_passed_over_are_named(digits):
+    names = ["a.pdf", "b\x1b.txt", "c.zip"]
+    for name in names:
+        (digits / name).touch()
+    listed = ", ".join(f"{digits}/{name}" for name in names).replace("\x1b", "\\x1b")
+    assert f"3 other files skipped ({listed});" in infer(digits).stderr
+    (digits / "d.txt").touch()
+    assert f"4 other files skipped ({listed}, ...);" in infer(digits).stderr
 
 
 def test_quiet_leaves_stderr_empty(digits):

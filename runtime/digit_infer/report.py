@@ -16,8 +16,10 @@ from digit_infer import parameters
 from digit_infer.bundle import Bundle
 from digit_infer.classifier import Classifier
 from digit_infer.found import Expected
-from digit_infer.row import Row
+from digit_infer.row import Row, printable
 from digit_infer.settings import Options
+
+FEW = 3  # files that are named where more might be
 
 
 @dataclass
@@ -26,6 +28,7 @@ class Tally:
 
     statuses: Counter[str] = field(default_factory=Counter)
     skipped: int = 0
+    first_skipped: list[str] = field(default_factory=list)  # the paths of a few
     expected: int = 0
     accepted: int = 0  # of those with a label
     right: int = 0
@@ -54,6 +57,8 @@ class Tally:
 
     def skip(self, path: str) -> None:
         self.skipped += 1
+        if self.skipped <= FEW:
+            self.first_skipped.append(printable(path))
 
     @property
     def pictures(self) -> int:
@@ -68,9 +73,10 @@ class Tally:
 
         A rejected picture or one with an error counts as wrong; the matrix leaves errors out.
         """
+        names = ", ".join(self.first_skipped) + (", ..." if self.skipped > FEW else "")
         lines = [
             f"{self.pictures} pictures: {self.statuses['ok']} ok, {self.statuses['rejected']} rejected, "
-            f"{self.statuses['error']} errors; {self.skipped} other files skipped; "
+            f"{self.statuses['error']} errors; {self.skipped} other files skipped{names and f' ({names})'}; "
             f"{self.pictures / self.seconds:,.0f} images/s"
         ]
         if self.expected:
