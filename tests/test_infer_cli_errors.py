@@ -136,52 +136,6 @@ def test_a_summary_in_the_place_of_another_file_is_refused(name, digits, nothing
     assert {path: path.read_bytes() for path in digits.iterdir()} == before
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"\x89PNG",
-        b"path,label\n",
-        b"[]",
-        b'{"path": "a"}\n{"path": "b"}\n',
-        b'{"counts": {}, "parity": null, "options": {}}',
-    ],
-    ids=["picture", "table", "list", "rows", "run record"],
-)
-def test_a_summary_replaces_an_earlier_summary_alone(content, digits, out, nothing_read):
-    (out / "other").write_bytes(content)
-    result = infer(digits, "--summary", out / "other")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "is no summary; name another" in result.stderr
-    assert (out / "other").read_bytes() == content
-    (out / "other").unlink()
-
-
-@pytest.mark.parametrize("arguments", [[], ["--benchmark"]], ids=["counts", "benchmark"])
-def test_an_earlier_summary_is_replaced(arguments, digits, out):
-    (out / "summary.json").touch()
-    for _ in range(2):
-        assert infer(digits, "-m", "nano", *arguments, "--summary", out / "summary.json").exit_code == 0
-        before = (out / "summary.json").read_bytes()
-        assert before
-        (out / "summary.json").write_bytes(before + b" ")
-    assert (out / "summary.json").stat().st_size == len(before) + 1
-
-
-def test_a_summary_to_a_dash_is_refused(digits, nothing_read):
-    result = infer(digits, "--summary", "-")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "--summary needs the name of a file" in result.stderr
-
-
-def test_rows_never_replace_the_table_of_labels(digits, nothing_read):
-    labels = digits / "labels.csv"
-    labels.write_text("path,label\n00017.png,7\n")
-    result = infer(digits, "--labels", labels, "-o", digits / "../7/labels.csv", "--force")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "-o would replace the table" in result.stderr
-    assert labels.read_text().startswith("path,label")
-
-
 @pytest.mark.parametrize("length", [245, 300])
 @pytest.mark.parametrize("option", ["-o", "--debug-dir"])
 def test_too_long_a_name_is_one_line(option, length, digits, out):

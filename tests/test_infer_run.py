@@ -130,6 +130,49 @@ def test_a_summary_goes_through_a_link_and_into_a_pipe(images, tmp_path, run_cli
         assert json.loads(summary)["counts"]["pictures"] == rows.count(b"\n") - 1 > 0
 
 
+OTHERS = {
+    "picture": b"\x89PNG",
+    "table": b"path,label\n",
+    "list": b"[]",
+    "rows": b'{"path": "a"}\n{"path": "b"}\n',
+    "run record": b'{"counts": {}, "parity": null, "options": {}}',
+}
+
+
+@pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("arguments", [[], ["--benchmark"]], ids=["counts", "benchmark"])
+def test_a_summary_replaces_an_earlier_summary_alone(arguments, content, images, tmp_path):
+    (tmp_path / "other").write_bytes(content)
+    result = infer(images / "7", *arguments, "--summary", tmp_path / "other")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"Error: {tmp_path}/other is no summary; give --summary another name\n"
+    assert (tmp_path / "other").read_bytes() == content
+
+
+@pytest.mark.parametrize("arguments", [[], ["--benchmark"]], ids=["counts", "benchmark"])
+def test_an_earlier_summary_is_replaced(arguments, images, tmp_path):
+    (tmp_path / "summary.json").touch()
+    for _ in range(2):
+        result = infer(images / "7", "-m", "nano", *arguments, "--summary", tmp_path / "summary.json")
+        assert (tmp_path / "summary.json").read_bytes().endswith(b"}\n"), result.stderr
+        (tmp_path / "summary.json").write_bytes((tmp_path / "summary.json").read_bytes() + b" ")
+
+
+def test_a_summary_to_a_dash_is_refused(images):
+    result = infer(images / "7", "--summary", "-")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--summary needs the name of a file" in result.stderr
+
+
+def test_rows_never_replace_the_table_of_labels(images, tmp_path):
+    (tmp_path / "labels.csv").write_text("path,label\na.png,7\n")
+    given = tmp_path / "labels.csv", tmp_path / "images/../labels.csv"
+    result = infer(images / "7", "--labels", given[0], "-o", given[1], "--force")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "-o would replace the table" in result.stderr
+    assert (tmp_path / "labels.csv").read_text() == "path,label\na.png,7\n"
+
+
 def test_a_summary_that_cannot_be_written_is_one_line(images):
     result = infer(images / "7", "--summary", "/proc/summary.json", "--quiet")
     assert result.exit_code == 1

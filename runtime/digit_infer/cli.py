@@ -172,6 +172,10 @@ def main(
         note(f"warning: {model} carries no contract; assuming uint8 28 x 28, light on dark, and digits in order")
     for line in engine.skipped:
         note(f"passed over {line}")
+    if summary:
+        from digit_infer.files import check_is_summary
+
+        check_is_summary(Path(summary))
     if benchmark:
         from digit_infer.benchmark import benchmark as run_benchmark
         from digit_infer.files import write_json
@@ -230,8 +234,6 @@ def usage_fault(given: dict[str, Any]) -> str:
             return "--summary needs the name of a file, such as summary.json"
         if os.path.realpath(given["summary"]) in [os.path.realpath(other) for other in others if other]:
             return "--summary would replace a file that is read or written; give it a name of its own"
-        if is_other_file(given["summary"]):
-            return f"--summary would replace {given['summary']}, which is no summary; name another file"
     if given["output"] and given["labels"] and os.path.realpath(given["output"]) == os.path.realpath(given["labels"]):
         return "-o would replace the table of --labels; give it a name of its own"
     if given["debug_dir"]:
@@ -245,20 +247,6 @@ def usage_fault(given: dict[str, Any]) -> str:
     if not any(given[option] for option in ("inputs", "selftest", "doctor", "benchmark", "model_info")):
         return "nothing to read: name a folder or a picture"
     return ""
-
-
-def is_other_file(path: str) -> bool:
-    """Whether a file lies there that --summary has not written."""
-    import json
-
-    if not os.path.isfile(path) or not os.path.getsize(path):
-        return False
-    try:
-        with open(path, "rb") as file:
-            keys = set(json.loads(file.read(2**20)))
-    except (TypeError, ValueError):
-        return True
-    return not ("steps" in keys or ("parity" in keys and "options" not in keys))  # a run record has both
 
 
 def conclude(ctx: click.Context, job: "Job", interrupted: bool) -> NoReturn:

@@ -37,6 +37,8 @@ NO_IMAGES = (
     (re.compile(rb".{4}ftyp(hei[cx]|m[is]f1)", re.DOTALL), "HEIC, which Pillow cannot read; save it as JPEG"),
     (re.compile(rb"%PDF"), "a PDF; save its pages as pictures"),
     (re.compile(rb"PK\x03\x04"), "a zip archive; name it on the command line, ending in .zip"),
+    (re.compile(rb"\Z"), "an empty file"),
+    (re.compile(rb""), "not an image"),
 )
 SMALL = 2**16  # bytes; larger files are left to Pillow, which reads them piece by piece
 OPENED = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # a named pipe at once instead of waiting for its writer
@@ -139,8 +141,7 @@ def open_image(file: BinaryIO) -> "Image":
     except Exception as error:  # the parsers of 40 formats raise whatever they meet
         file.seek(0)
         start = file.read(12)
-        hint = "an empty file" if not start else "not an image"
-        raise ImageError(next((hint for kind, hint in NO_IMAGES if kind.match(start)), hint)) from error
+        raise ImageError(next(reason for kind, reason in NO_IMAGES if kind.match(start))) from error
     if image.width * image.height > MAX_MEGAPIXELS * 1e6:
         raise ImageError(f"larger than {MAX_MEGAPIXELS} MP")
     return image

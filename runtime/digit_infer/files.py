@@ -73,6 +73,20 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(text)
 
 
+def check_is_summary(path: Path) -> None:
+    """Raises OutputError for a file that --summary has not written, and would replace."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with writing(path), path.open("rb") as file:
+        content = file.read(2**20)
+    try:
+        keys = set(json.loads(content))
+    except (TypeError, ValueError):
+        keys = set()
+    if not ("steps" in keys or ("parity" in keys and "options" not in keys)):  # a run record has both
+        raise OutputError(f"{path} is no summary; give --summary another name")
+
+
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """All arrays of an .npz, in the order they were saved in; pickled objects are refused. Raises InputError."""
     try:

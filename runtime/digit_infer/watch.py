@@ -79,14 +79,16 @@ def look_again_and_again(job: Job, rows: RowFile, seen: set[str], bell: Bell, pa
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     waiting = Waiting()
     while True:
-        found_now = ((name_in_row(found.path), found) for found in find_images(job.inputs, passed_over))
+        others: list[str] = []
+        found_now = ((name_in_row(found.path), found) for found in find_images(job.inputs, others.append))
         unread = {name: found for name, found in found_now if name not in seen}  # once, where folders overlap
         if new := list(waiting.complete(unread.values())):
             if job.write_rows(Stream(iter(new)), rows.kind.text, rows.write):
                 return
             rows.sync()
             seen.update(name_in_row(found.path) for found in new)
-        bell.wait(soon=bool(waiting.since))
+        passed_over.tell(others)
+        bell.wait(soon=bool(waiting.since or passed_over.waiting.since))
 
 
 def name_in_row(path: str) -> str:
@@ -101,21 +103,20 @@ class PassedOver:
         self.job, self.note = job, note
         assert job.output.path
         self.ours = os.path.realpath(job.output.path)
-        self.known: dict[str, object] = {}  # the state of each when it was last looked at
+        self.waiting, self.told = Waiting(), set[str]()
 
-    def __call__(self, path: str) -> None:
-        before, name = self.known.get(path), os.path.basename(path)
-        if before is True or name.startswith(".") or name.lower().endswith(UNFINISHED) or not os.path.isfile(path):
-            return
-        if f"{os.path.realpath(path)}.".startswith(f"{self.ours}."):
-            return
-        state = state_of_file(path)
-        if state is not True and (state is False or state != before):  # perhaps it is not completely written
-            self.known[path] = state
-            return
-        self.known[path] = True
-        self.job.tally.skip(path)
-        self.note(f"passed over {printable(path)}: not a picture")
+    def tell(self, paths: list[str]) -> None:
+        """Of those that are completely written."""
+        for found in self.waiting.complete(Found(path) for path in paths if self.is_new(path)):
+            self.told.add(found.path)
+            self.job.tally.skip(found.path)
+            self.note(f"passed over {printable(found.path)}: not a picture")
+
+    def is_new(self, path: str) -> bool:
+        """Whether it is neither told of, hidden or no file, nor the rows or what stands beside them."""
+        if path in self.told or os.path.basename(path).startswith(".") or not os.path.isfile(path):
+            return False
+        return not f"{os.path.realpath(path)}.".startswith(f"{self.ours}.")
 
 
 class Waiting:

@@ -60,9 +60,10 @@ def fold(model: keras.Sequential, temperature: float = 1.0) -> Folded:
                 gain = gamma / np.sqrt(variance + layer.epsilon)
                 kernel, bias = dense[-1]
                 dense[-1] = kernel * gain, (bias - mean) * gain + beta
-            case keras.layers.ReLU(max_value=None, negative_slope=0, threshold=0) if linear:
-                linear = False
-            case keras.layers.Activation(activation=keras.activations.relu) if linear:
+            case (
+                keras.layers.ReLU(max_value=None, negative_slope=0, threshold=0)
+                | keras.layers.Activation(activation=keras.activations.relu)
+            ) if linear:
                 linear = False
             case keras.layers.Dropout():
                 pass
