@@ -62,6 +62,20 @@ def test_json_lines_hold_the_same_rows(digits, tmp_path):
     assert lines[0]["expected"] is None
 
 
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_stdout_gets_rows_in_the_format_that_is_asked_for(digits, tmp_path, name):
+    infer(digits, "-o", tmp_path / name)
+    result = infer(digits, "--format", name.removeprefix("rows."))
+    assert result.stdout == (tmp_path / name).read_text()
+
+
+def test_a_pipe_gets_a_table_where_it_is_asked_for(digits):
+    header, first, *_ = infer(digits, "--format", "table").stdout.splitlines()
+    assert header.split() == ["digit", "confidence", "status", "path"]
+    assert first.split()[0] == "0"
+    assert first.endswith(f"ok        {digits}/0.png")
+
+
 def test_a_pipe_gets_csv_and_the_summary_goes_to_stderr(digits):
     result = infer(digits)
     assert [row["digit"] for row in csv_rows(result.stdout)] == list("01234")

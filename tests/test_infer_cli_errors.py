@@ -158,6 +158,8 @@ def test_too_long_a_name_is_one_line(option, length, digits, out):
         ["--resume", "-o", "rows.csv", "--debug-dir", "cards"],
         ["--resume", "-o", "rows.csv", "--force"],
         ["--retry-errors", "-o", "rows.csv"],
+        ["--format", "xml"],
+        ["--format", "csv", "-o", "rows.jsonl"],
         ["--runtime", "onnx"],
         ["--min-agreement", "99"],
         ["--max-accuracy-drop", "1"],

@@ -10,7 +10,7 @@ import click
 
 from digit_infer import __version__
 from digit_infer.command import Command, Number
-from digit_infer.settings import RUNTIMES, SHIPPED, Effort, Options, Output
+from digit_infer.settings import FORMATS, RUNTIMES, SHIPPED, Effort, Options, Output
 
 if TYPE_CHECKING:
     from digit_infer.job import Job
@@ -32,6 +32,11 @@ def none_for_stdout(ctx: click.Context, param: click.Parameter, path: str | None
     type=click.Path(),
     callback=none_for_stdout,
     help="rows.csv, .jsonl, .parquet (a folder), or - for stdout.  [default: -]",
+)
+@click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    help="How rows are printed on stdout.  [default: table on a terminal, else csv]",
 )
 @click.option(
     "--labels",
@@ -99,6 +104,7 @@ def main(
     inputs: tuple[str, ...],
     model: str,
     output: str | None,
+    format: str | None,
     labels: str | None,
     against: str | None,
     max_accuracy_drop: float | None,
@@ -196,7 +202,7 @@ def main(
         list(inputs),
         classifier,
         Options(min_confidence, labels),
-        Output(path_of(output), resume, retry_errors, force, progress, path_of(debug_dir)),
+        Output(path_of(output), format, resume, retry_errors, force, progress, path_of(debug_dir)),
         Effort(workers, batch_size),
         other,
     )
@@ -223,6 +229,8 @@ def usage_fault(given: dict[str, Any]) -> str:
         return "--max-accuracy-drop and --min-agreement compare with a model: add --against FLOAT.tflite"
     if given["max_accuracy_drop"] is not None and not given["labels"]:
         return "--max-accuracy-drop needs to know the truth: add --labels"
+    if given["format"] and given["output"]:
+        return "--format is of rows on stdout; those in a file follow from its name, rows.csv or rows.jsonl"
     if given["resume"] and (not given["output"] or given["against"] or given["debug_dir"]):
         return "--resume goes on with the file of -o, and without --against and --debug-dir"
     if given["watch"] and (not given["output"] or any(given[option] for option in UNWATCHED)):

@@ -51,7 +51,7 @@ class Job:
         found = Stream(at_least_one(find_blocks(self.inputs, self.tally.skip)))
         path = self.output.path
         if path is None:
-            return self.write_rows(found, *open_stdout())
+            return self.write_rows(found, *open_stdout(self.output.format))
         about = describe_run(self.classifier, self.inputs, self.options, self.against, self.expected)
         rows, record = file_of_rows(path), path.with_name(f"{path.name}.run.json")
         with alone(rows.target):

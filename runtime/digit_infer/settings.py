@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+FORMATS = ("table", "csv", "jsonl")  # of rows on stdout
 RUNTIMES = ("litert", "tflite-runtime", "tensorflow")  # in order of preference
 SHIPPED = ("base", "small", "nano")  # the models in the package
 
@@ -31,6 +32,7 @@ class Output:
     """Where the rows go, and what becomes of those that are there."""
 
     path: "Path | None" = None  # None for stdout
+    format: str | None = None  # on stdout; None for a table on a terminal, CSV in a pipe
     resume: bool = False
     retry_errors: bool = False
     force: bool = False

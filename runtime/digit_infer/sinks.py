@@ -98,7 +98,11 @@ KINDS = {
     ".jsonl": Kind(b"", jsonl_text, jsonl_row, quoted=False),
     ".parquet": Kind(b"", utf8_jsonl_text, jsonl_row, quoted=False),
 }
-TABLE = "digit  confidence  status    path\n"
+STDOUT = {
+    "table": ("digit  confidence  status    path\n", table_text),
+    "csv": (HEADER, csv_text),
+    "jsonl": ("", jsonl_text),
+}
 
 
 def kind_of(output: Path) -> Kind:
@@ -251,11 +255,13 @@ class RowFile:
             self.interrupted.unlink(missing_ok=True)  # where rows were made anew from those in it
 
 
-def open_stdout() -> tuple[Callable[[list[Row]], str], Callable[[str], object]]:
-    """How rows are turned to text for stdout, a table on a terminal and CSV in a pipe, and what writes the text."""
+def open_stdout(format: str | None) -> tuple[Callable[[list[Row]], str], Callable[[str], object]]:
+    """How rows are turned to text for stdout, a table on a terminal and else CSV where nothing is said, and what
+    writes the text.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # of names that are not UTF-8
-    terminal = sys.stdout.isatty()
+    header, text = STDOUT[format or ("table" if sys.stdout.isatty() else "csv")]
 
     def write(text: str) -> None:
         try:
@@ -266,5 +272,5 @@ def open_stdout() -> tuple[Callable[[list[Row]], str], Callable[[str], object]]:
         except OSError as error:
             raise OutputError(f"cannot write to stdout: {(error.strerror or str(error)).lower()}") from error
 
-    write(TABLE if terminal else HEADER)
-    return (table_text if terminal else csv_text), write
+    write(header)
+    return text, write
