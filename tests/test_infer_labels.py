@@ -54,6 +54,7 @@ WAYS = {
     "up from the table": ("tables/labels.csv", lambda path: f"../{path}"),
     "relative to the working folder": ("tables/labels.csv", lambda path: path),
     "with a dot": ("tables/labels.csv", lambda path: f"./{path}"),
+    "relative to the only input": ("tables/labels.csv", lambda path: path.relative_to("images")),
     "absolute": ("tables/labels.csv", os.path.abspath),
 }
 
@@ -100,10 +101,27 @@ def test_pictures_of_one_name_in_two_folders_have_each_its_label(data):
 
 
 def test_paths_are_relative_to_the_table_first(data, monkeypatch):
-    table = write_table(data / "labels.csv", {"images/a.png": 3, "a.png": 4})
+    write_table(data / "labels.csv", {"images/a.png": 3, "a.png": 4})
     monkeypatch.chdir(data / "images")
-    expected = read_labels(str(table))
+    expected = read_labels("../labels.csv")
     assert (expected("a.png"), expected("../a.png"), expected("images/a.png")) == (3, 4, 3)
+
+
+def test_paths_in_an_archive_are_relative_to_it(data, pictures):
+    shutil.make_archive("images", "zip", "images")
+    write_table(data / "tables/labels.csv", {path.relative_to("images"): path.parent.name for path in pictures})
+    result = infer("images.zip", "--labels", "tables/labels.csv")
+    assert [row["expected"] for row in rows_in(result)] == [row["path"].split("/")[1] for row in rows_in(result)]
+    assert "(100 of 100)" in result.stderr
+
+
+def test_of_several_inputs_none_is_what_paths_are_relative_to(data):
+    for folder, digit in (("train", 1), ("test", 2)):
+        shutil.copytree(f"images/{digit}", folder)
+    names = {path.name: 1 for path in (data / "train").iterdir()}
+    write_table(data / "train/labels.csv", names)
+    result = infer("train", "test", "--labels", "train/labels.csv")
+    assert [row["expected"] for row in rows_in(result)] == ["1"] * 10 + [""] * 10
 
 
 @pytest.mark.parametrize("header", ["path,label", "file,digit", "filename,expected", "image,class", "\ufefffile,label"])
@@ -189,7 +207,7 @@ FAULTS = {
     "word": ("path,label\na.png,seven\n", "line 2: label 'seven' is not 0 to 9"),
     "minus": ("path,label\na.png,-1\n", "line 2"),
     "superscript": ("path,label\na.png,\N{SUPERSCRIPT TWO}\n", "line 2"),
-    "two labels": ("path,label\na.png,7\n./a.png,7\nx/../a.png,1\n", "line 4: 'x/../a.png' had another label"),
+    "two labels": ("path,label\na.png,7\n./a.png,7\nx/../a.png,1\n", "line 4: 'x/../a.png' has another label"),
     "fraction": ("path,label\na.png,7.5\n", "line 2"),
     "no column of labels": ("path,truth\na.png,7\n", "its header is 'path,truth'"),
     "no column of paths": ("picture,label\na.png,7\n", "needs a column path or file"),

@@ -38,7 +38,7 @@ class Job:
     ) -> None:
         self.inputs, self.classifier, self.options, self.against = inputs, classifier, options, against
         self.output, self.effort = output, effort
-        self.expected = read_labels(options.labels)
+        self.expected = read_labels(options.labels, inputs)
         self.debug = None
         if output.debug_dir:
             from digit_infer.debug import DebugFolder  # seldom wanted, and slow to load

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from digit_infer.errors import InputError
@@ -15,21 +16,23 @@ LABEL_COLUMNS = ("expected", "label", "class", "digit")  # in rows of digit-infe
 LABEL = re.compile(r"0*([0-9])(\.0*)?")  # with what programs for tables make of numbers
 
 
-def read_labels(given: str | None) -> Expected:
+def read_labels(given: str | None, inputs: Sequence[str] = ()) -> Expected:
     """`folders`, a CSV file with a path and a label, or None. Raises InputError with the line that is wrong."""
     if given is None:
         return lambda path: None
-    return digit_of_folder if given == "folders" else Table(Path(given))
+    return digit_of_folder if given == "folders" else Table(Path(given), inputs)
 
 
 class Table:
     """Labels from a CSV file with a header, parted by commas, semicolons or tabs; one may be empty.
 
-    Its paths are relative to where it lies, or else to the working folder.
+    Its paths are relative to where it lies, or else to the working folder, or to the only input.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.digits: dict[str, dict[str, int]] = {str(path.parent.absolute()): {}, os.getcwd(): {}}
+    def __init__(self, path: Path, inputs: Sequence[str]) -> None:
+        self.digits: dict[str, int] = {}  # by path, absolute or relative to one of the bases
+        bases = [str(path.parent), ".", *(inputs if len(inputs) == 1 else ())]
+        self.bases = [os.path.join(os.path.abspath(base), "") for base in bases]
         try:
             content = path.read_bytes()
             self.sha256 = hashlib.sha256(content).hexdigest()
@@ -49,13 +52,21 @@ class Table:
                     if not (known := LABEL.fullmatch(label)):
                         raise InputError(f"{path}, line {table.line_num}: label {label!a} is not 0 to 9")
                     name, digit = line[file_column], int(known[1])
-                    for folder, digits in self.digits.items():
-                        path_there = os.path.normpath(os.path.join(folder, name or ""))
-                        if name and digits.setdefault(path_there, digit) != digit:
-                            raise InputError(f"{path}, line {table.line_num}: {name!a} had another label further up")
+                    if any(self.digits.setdefault(one, digit) != digit for one in self.normalised(name)):
+                        raise InputError(
+                            f"{path}, line {table.line_num}: {name!a} has another label on an earlier line"
+                        )
         except (OSError, csv.Error) as error:
             raise InputError(f"cannot read {path}: {error}") from error
 
+    def normalised(self, name: str | None) -> list[str]:
+        """A path without detours, as `digits` holds it; one that leads out of the bases for each of them."""
+        if not name:
+            return []
+        name = os.path.normpath(name)
+        return [os.path.normpath(base + name) for base in self.bases] if name.startswith("..") else [name]
+
     def __call__(self, path: str) -> int | None:
         path = os.path.abspath(path)
-        return next((digits[path] for digits in self.digits.values() if path in digits), None)
+        names = (path.removeprefix(base) for base in self.bases if path.startswith(base))
+        return next((self.digits[name] for name in (path, *names) if name in self.digits), None)
