@@ -156,6 +156,7 @@ def test_too_long_a_name_is_one_line(option, length, digits, out):
         ["--resume", "-o", "-"],
         ["--resume", "-o", "rows.csv", "--against", "base"],
         ["--resume", "-o", "rows.csv", "--debug-dir", "cards"],
+        ["--resume", "-o", "rows.csv", "--report", "page.html"],
         ["--resume", "-o", "rows.csv", "--force"],
         ["--retry-errors", "-o", "rows.csv"],
         ["--format", "xml"],

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from digit_infer.job import Job
 
 DEFAULTS, EFFORT = Options(), Effort()
-UNWATCHED = "against", "debug_dir", "summary", "resume"  # what does not go with --watch
+UNRESUMED = "against", "debug_dir", "report"  # what does not go with --resume, since it tells of all pictures
+UNWATCHED = *UNRESUMED, "summary", "resume"  # and with --watch
 
 
 def none_for_stdout(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
@@ -79,6 +80,12 @@ def none_for_stdout(ctx: click.Context, param: click.Parameter, path: str | None
     help="Draw each picture beside what the network saw, and contact sheets.",
 )
 @click.option(
+    "--report",
+    type=click.Path(dir_okay=False),
+    metavar="FILE.html",
+    help="A page with the counts and the pictures to look at: misread, rejected, least sure.",
+)
+@click.option(
     "--summary",
     type=click.Path(dir_okay=False),
     metavar="FILE",
@@ -114,6 +121,7 @@ def main(
     batch_size: int,
     runtime: str | None,
     debug_dir: str | None,
+    report: str | None,
     summary: str | None,
     watch: bool,
     resume: bool,
@@ -202,7 +210,7 @@ def main(
         list(inputs),
         classifier,
         Options(min_confidence, labels),
-        Output(path_of(output), format, resume, retry_errors, force, progress, path_of(debug_dir)),
+        Output(path_of(output), format, resume, retry_errors, force, progress, path_of(debug_dir), path_of(report)),
         Effort(workers, batch_size),
         other,
     )
@@ -219,6 +227,7 @@ def main(
         note(f"warning: no picture has a label: {hint}")
     if summary:
         job.write_summary(Path(summary))
+    job.write_report()
     conclude(ctx, job, interrupted)
 
 
@@ -231,10 +240,10 @@ def usage_fault(given: dict[str, Any]) -> str:
         return "--max-accuracy-drop needs to know the truth: add --labels"
     if given["format"] and given["output"]:
         return "--format is of rows on stdout; those in a file follow from its name, rows.csv or rows.jsonl"
-    if given["resume"] and (not given["output"] or given["against"] or given["debug_dir"]):
-        return "--resume goes on with the file of -o, and without --against and --debug-dir"
+    if given["resume"] and (not given["output"] or any(given[option] for option in UNRESUMED)):
+        return "--resume goes on with the file of -o, and without --against, --debug-dir and --report"
     if given["watch"] and (not given["output"] or any(given[option] for option in UNWATCHED)):
-        return "--watch goes on with the file of -o, without --against, --debug-dir, --summary, --resume"
+        return "--watch goes on with the file of -o, without --against, --debug-dir, --report, --summary, --resume"
     if given["summary"]:
         others = [*given["inputs"], *(given[name] for name in ("model", "against", "labels", "output"))]
         others.append(given["output"] and f"{given['output']}.run.json")
@@ -266,13 +275,11 @@ def conclude(ctx: click.Context, job: "Job", interrupted: bool) -> NoReturn:
         click.echo(f"interrupted: {again} goes on" if resumable else "interrupted", err=True)
         ctx.exit(130)
     if given["against"]:
-        from digit_infer.parity import missed_gates, parity_table
+        from digit_infer.parity import missed_gates
 
-        parity = job.pairs.compare()
-        if parity:
-            against, model = (os.path.basename(given[name]) for name in ("against", "model"))
-            click.echo(parity_table(parity, against, model), err=True)
-        if missed := missed_gates(parity, given["max_accuracy_drop"], given["min_agreement"]):
+        if table := job.parity_table():
+            click.echo(table, err=True)
+        if missed := missed_gates(job.pairs.compare(), given["max_accuracy_drop"], given["min_agreement"]):
             click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)
             ctx.exit(4)
     ctx.exit(3 if job.tally.statuses["error"] else 0)

@@ -64,19 +64,26 @@ class DebugFolder:
 def draw_card(found: Found, row: Row, pixels: NDArray[np.uint8]) -> Image.Image:
     """The original, what the network saw enlarged, and the row's words below: RGB, 336 x 202."""
     card = Image.new("RGB", (2 * HALF, HALF + CAPTION), "white")
-    try:
-        original = Image.fromarray(found.read()).convert("RGB")
-        original = ImageOps.contain(original, (HALF - 2, HALF - 2), Image.Resampling.BOX)
-        card.paste(original, ((HALF - original.width) // 2, (HALF - original.height) // 2))
-        card.paste(Image.fromarray(pixels).resize((HALF, HALF), Image.Resampling.NEAREST), (HALF, 0))
-    except ImageError:
-        pass  # the caption says why there is nothing to see
+    card.paste(draw_pair(found, pixels), (0, 0))
     answer = "" if row.digit is None else f"{row.digit}  {100 * (row.confidence or 0):.1f} %, then {row.second}  "
     truth = "" if row.expected in (None, row.digit) else f"  expected {row.expected}"
     pen = ImageDraw.Draw(card)
     pen.text((4, HALF + 3), f"{answer}{row.status} {row.reason}{truth}", fill=COLOURS[row.status])
     pen.text((4, HALF + 18), printable(row.path)[-54:].encode("ascii", "replace").decode(), fill="#555555")
     return card
+
+
+def draw_pair(found: Found, pixels: NDArray[np.uint8]) -> Image.Image:
+    """The original and what the network saw, (28, 28), side by side: RGB, 336 x 168, white where it cannot be read."""
+    pair = Image.new("RGB", (2 * HALF, HALF), "white")
+    try:
+        original = Image.fromarray(found.read()).convert("RGB")
+    except ImageError:
+        return pair  # the row says why there is nothing to see
+    original = ImageOps.contain(original, (HALF - 2, HALF - 2), Image.Resampling.BOX)
+    pair.paste(original, ((HALF - original.width) // 2, (HALF - original.height) // 2))
+    pair.paste(Image.fromarray(pixels).resize((HALF, HALF), Image.Resampling.NEAREST), (HALF, 0))
+    return pair
 
 
 def save(image: Image.Image, path: Path) -> None:

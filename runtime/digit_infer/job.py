@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from digit_infer.classifier import Classifier, Probabilities
+from digit_infer.command import require
 from digit_infer.files import write_json
 from digit_infer.labels import read_labels
 from digit_infer.pipeline import Answer, Details, Format, Reader, run
@@ -39,11 +40,16 @@ class Job:
         self.inputs, self.classifier, self.options, self.against = inputs, classifier, options, against
         self.output, self.effort = output, effort
         self.expected = read_labels(options.labels, inputs)
-        self.debug = None
+        self.debug = self.page = None
         if output.debug_dir:
             from digit_infer.debug import DebugFolder  # seldom wanted, and slow to load
 
             self.debug = DebugFolder(output.debug_dir)
+        if output.report:
+            require("jinja2", "report")
+            from digit_infer.page import Page  # as above
+
+            self.page = Page(output.report)
         self.tally, self.pairs = Tally(), Pairs()
 
     def run(self) -> bool:
@@ -52,7 +58,7 @@ class Job:
         path = self.output.path
         if path is None:
             return self.write_rows(found, *open_stdout(self.output.format))
-        about = describe_run(self.classifier, self.inputs, self.options, self.against, self.expected)
+        about = self.about()
         rows, record = file_of_rows(path), path.with_name(f"{path.name}.run.json")
         with alone(rows.target):
             left = start_or_resume(rows, record, about, found, self.tally, self.output)
@@ -69,9 +75,13 @@ class Job:
                 rows.complete()
         return interrupted
 
+    def about(self) -> dict[str, Any]:
+        """What decides the rows."""
+        return describe_run(self.classifier, self.inputs, self.options, self.against, self.expected)
+
     def write_rows(self, found: Stream, text: Format, write: Callable[[str], object]) -> bool:
         given, own = self.options.min_confidence, self.classifier.bundle.min_confidence
-        threshold, details = own if given is None else given, bool(self.debug or self.against)
+        threshold, details = own if given is None else given, bool(self.debug or self.page or self.against)
         reader = Reader(self.classifier, threshold, self.expected, text, self.against, details)
         progress = None
         if self.output.progress:
@@ -86,6 +96,8 @@ class Job:
                 progress.update(answer.tally.pictures)
             if answer.details and self.debug:
                 self.debug.add(answer.details)
+            if answer.details and self.page:
+                self.page.add(answer.details)
             if answer.details and self.against:
                 self.pairs.add(answer.details)
 
@@ -101,6 +113,20 @@ class Job:
     def write_summary(self, path: Path) -> None:
         """The counts as JSON."""
         write_json(path, self.tally.record() | {"parity": self.pairs.record()})
+
+    def write_report(self) -> None:
+        """The page to look through."""
+        if self.page:
+            self.page.write(self.about(), self.tally, self.parity_table())
+
+    def parity_table(self) -> str:
+        """Both models compared, as lines; '' where nothing was."""
+        parity = self.pairs.compare()
+        if not (parity and self.against):
+            return ""
+        from digit_infer.parity import parity_table  # as above
+
+        return parity_table(parity, *(os.path.basename(one.bundle.name) for one in (self.against, self.classifier)))
 
 
 class Pairs:

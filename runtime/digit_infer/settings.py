@@ -38,3 +38,4 @@ class Output:
     force: bool = False
     progress: bool = False
     debug_dir: "Path | None" = None
+    report: "Path | None" = None

@@ -19,7 +19,7 @@ from digit_infer.errors import InputError, OutputError
 from digit_infer.files import write_json
 from digit_infer.found import Found
 from digit_infer.job import Job
-from digit_infer.report import Tally, describe_run
+from digit_infer.report import Tally
 from digit_infer.resume import check_same_run
 from digit_infer.row import printable
 from digit_infer.sinks import RowFile, alone, as_written, file_of_rows
@@ -42,7 +42,7 @@ def watch(job: Job, note: Callable[[str], None]) -> None:
         raise OutputError(f"{rows.output}: --watch writes .csv or .jsonl")
     rows.partial, rows.way_on = rows.output, "the same command goes on with them"
     record = rows.output.with_name(f"{rows.output.name}.run.json")
-    about = describe_run(job.classifier, job.inputs, job.options, None, job.expected)
+    about = job.about()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with alone(rows.target):
         seen = open_rows(job, rows, record, about | {"status": "watching"})
