@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from digit_infer.bundle import read_bundle
 from digit_infer.classifier import Classifier
-from digit_infer.engine import CANDIDATES, Engine
+from digit_infer.engine import CANDIDATES
 from digit_infer.normalise import normalise_all
 from digit_infer.pipeline import Reader
 from digit_infer.sinks import csv_text
@@ -27,8 +27,7 @@ def mark(number: int) -> None:
 
 def main(folder: str, model: str, runtime: str) -> None:
     found = list(find_images([folder]))[:AT_ONCE]
-    (candidate,) = [candidate for candidate in CANDIDATES if candidate.name == runtime]
-    engine = Engine(candidate.name, candidate.distribution, candidate.module)
+    (engine,) = [engine for engine in CANDIDATES if engine.name == runtime]
     reader = Reader(Classifier(read_bundle(model), engine), 0.0, lambda path: None, csv_text)
     for _ in range(2):  # the first time something may be loaded or built that stays
         mark(0)

@@ -33,7 +33,6 @@ runpy.run_module("pip", run_name="__main__")
 class Target:
     """An operating system as it runs on a Pi."""
 
-    name: str
     architecture: str  # Debian's word
     suite: str
     machine: str  # Python's word
@@ -44,6 +43,10 @@ class Target:
     cpuinfo: tuple[str, str, int]  # features, part, architecture
     debian: tuple[str, ...] = ()  # distributions of Python that have no wheel there, from Debian
 
+    @property
+    def name(self) -> str:
+        return f"{self.architecture}-{self.suite}"
+
 
 ARM64 = ("fp asimd evtstrm crc32 cpuid", "0xd08", 8)
 ARMHF = ("half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm crc32", "0xd03", 7)
@@ -51,14 +54,9 @@ DEBIAN_NAMES = {"numpy": "python3-numpy", "pillow": "python3-pil"}
 TARGETS = {
     target.name: target
     for target in (
-        Target(
-            *("arm64-bookworm", "arm64", "bookworm", "aarch64", "aarch64-linux-gnu", "3.11", 36), "cortex-a72", ARM64
-        ),
-        Target(
-            *("armhf-bookworm", "armhf", "bookworm", "armv7l", "arm-linux-gnueabihf", "3.11", 36),
-            *("max", ARMHF, ("numpy", "pillow")),
-        ),
-        Target(*("arm64-trixie", "arm64", "trixie", "aarch64", "aarch64-linux-gnu", "3.13", 41), "cortex-a72", ARM64),
+        Target("arm64", "bookworm", "aarch64", "aarch64-linux-gnu", "3.11", 36, "cortex-a72", ARM64),
+        Target("armhf", "bookworm", "armv7l", "arm-linux-gnueabihf", "3.11", 36, "max", ARMHF, ("numpy", "pillow")),
+        Target("arm64", "trixie", "aarch64", "aarch64-linux-gnu", "3.13", 41, "cortex-a72", ARM64),
     )
 }
 

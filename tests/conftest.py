@@ -17,7 +17,7 @@ import digit_infer
 from digit_infer import engine
 from digit_infer.bundle import read_bundle, write_bundle
 from digit_infer.classifier import Classifier
-from digit_infer.engine import Candidate, find_engine
+from digit_infer.engine import Engine, find_engine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -174,7 +174,7 @@ def install(home, tmp_path, monkeypatch):
         for name, source in sources.items():
             if source is not None:
                 (site / f"fake_{name}.py").write_text(source)
-        candidates = tuple(Candidate(name, f"fake-{name}", f"fake_{name}") for name in sources)
+        candidates = tuple(Engine(name, f"fake-{name}", f"fake_{name}") for name in sources)
         monkeypatch.setattr(engine, "CANDIDATES", candidates)
 
     return put

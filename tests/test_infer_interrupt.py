@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from digit_infer.cli import main
 from digit_infer.errors import OutputError
-from digit_infer.sinks import alone
+from digit_infer.files import locked
 
 EFFORT = ["--workers", "2", "--batch-size", "4"]
 
@@ -157,7 +157,7 @@ def test_a_lock_that_was_removed_meanwhile_locks_nothing(tmp_path, monkeypatch):
         real(file, operation)
 
     monkeypatch.setattr("fcntl.lockf", late)
-    with pytest.raises(OutputError, match="another digit-infer"), alone(tmp_path / "rows.csv"):
+    with pytest.raises(OutputError, match="another digit-infer"), locked(tmp_path / "rows.csv"):
         pass
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from digit_infer.errors import InputError
-from digit_infer.found import digit_of_folder
+from digit_infer.labels import digit_of_folder
 from digit_infer.sources import at_least_one, find_blocks, find_images
 
 

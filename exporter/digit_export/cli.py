@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from digit_export.settings import QUANTIZATIONS, Quantization, Settings
+from digit_export.settings import QUANTIZATIONS, Quantization
 from digit_infer import __version__
 from digit_infer.command import Command, Number
 from digit_train.backend import prepare_keras
@@ -24,7 +24,7 @@ from digit_train.backend import prepare_keras
 @click.option(
     "--quantize",
     type=click.Choice(QUANTIZATIONS),
-    default=Settings().quantize,
+    default=QUANTIZATIONS[0],
     show_default=True,
     help="int8 is the smallest and fastest and runs everywhere.",
 )
@@ -66,7 +66,7 @@ def main(
         raise OutputError(f"{output} is no regular file; name another -o")
     if output.exists() and not force:
         raise OutputError(f"{output} exists; --force replaces it")
-    exported = export(model, load(data), find_engine(), Settings(quantize))
+    exported = export(model, load(data), find_engine(), quantize)
     if not exported.calibrated:
         click.echo(
             f"warning: no metrics.json of these weights beside {model}: exported without temperature, least confidence "

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import digit_infer
 from digit_export.calibrate import calibration_error, fit_temperature
 from digit_export.convert import convert
-from digit_export.settings import MAX_LOST, Settings
+from digit_export.settings import CALIBRATION, GOLDEN, MAX_LOST, Quantization
 from digit_infer import parameters
 from digit_infer.bundle import parse_bundle, write_bundle
 from digit_infer.classifier import Classifier, Probabilities
@@ -39,7 +39,7 @@ class Exported:
     scaled: bool
 
 
-def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Exported:
+def export(path: Path, digits: Digits, engine: Engine, quantize: Quantization) -> Exported:
     """Convert, then measure with the classifier that ships; the same arguments give the same bytes.
 
     Raises ModelError for a network that cannot be exported, DataError for other data than it learnt from.
@@ -51,20 +51,20 @@ def export(path: Path, digits: Digits, engine: Engine, settings: Settings) -> Ex
     held = held_back(digits, training)
     none = bool(training) and training["config"]["outliers"] > 0  # whether it knows what is no digit
     temperature = fit_temperature(logits(model, digits.x_train[held], none), digits.y_train[held]) if training else 1.0
-    calibration = spread(digits.y_train, settings.calibration)
-    flatbuffer = convert(model, settings.quantize, digits.x_train[calibration], temperature, none=none)
+    calibration = spread(digits.y_train, CALIBRATION)
+    flatbuffer = convert(model, quantize, digits.x_train[calibration], temperature, none=none)
     contract: dict[str, Any] = {
         "input": {"dtype": "uint8", "shape": ["batch", 28, 28, 1], "levels": "grey 0-255, light ink on dark"},
         "output": f"probabilities of the labels{', and of none of them' if none else ''}, from a softmax",
         "normaliser": {"version": parameters.VERSION, "parameters": asdict(parameters.PARAMETERS)},
         "temperature": temperature,
-        "quantization": settings.quantize,
+        "quantization": quantize,
         "calibration": {"pictures": len(calibration), "data": digits.digest()},
         "training": training,
         "weights_sha256": weights_digest(model),
         "made_with": {"digit-edge": digit_infer.__version__, "tensorflow": tf.__version__},
     }
-    golden_input = digits.x_train[spread(digits.y_train, settings.golden)]
+    golden_input = digits.x_train[spread(digits.y_train, GOLDEN)]
     bare = write_bundle(flatbuffer, contract, (golden_input[:0], np.zeros((0, 10 + none), np.uint8)))
     classifier = Classifier(parse_bundle(path.name, bare), engine)
     contract["reject"] = {"min_confidence": fit_min_confidence(classifier, digits, held) if none else 0.0}

@@ -151,12 +151,11 @@ def read_member(inner: Found, name: str, size: int, stream: IO[bytes]) -> Found 
     start = stream.read(12)
     if not (known_suffix(name) or FIRST_BYTES.match(start)):
         return None
-    if size > LARGEST:
-        return inner._replace(fault=f"larger than {LARGEST // 2**20} MB")
-    content = start + stream.read(LARGEST + 1 - len(start))
-    if len(content) > LARGEST:
-        return inner._replace(fault=f"larger than {LARGEST // 2**20} MB")
-    return inner._replace(content=content)
+    if size <= LARGEST:
+        content = start + stream.read(LARGEST + 1 - len(start))
+        if len(content) <= LARGEST:
+            return inner._replace(content=content)
+    return inner._replace(fault=f"larger than {LARGEST // 2**20} MB")
 
 
 def read_npz(path: str) -> Iterator[Block]:
@@ -216,7 +215,9 @@ def read_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], n
     together = max(1, min(AT_ONCE, HEAVIEST // size))
     for start in range(0, shape[0], together):
         count = min(together, shape[0] - start)
-        content = read_exactly(stream, count * size)
+        content = stream.read(count * size)
+        if len(content) < count * size:
+            raise EOFError
         levels = np.frombuffer(content, dtype).reshape(count, *one)
         if dtype.kind in "ui":
             levels = whole_range(levels)
@@ -230,11 +231,3 @@ def whole_range(levels: NDArray[np.integer]) -> NDArray[np.integer]:
         levels = levels.astype(np.result_type(levels, np.uint8))
         levels[masks] *= 255
     return levels
-
-
-def read_exactly(stream: IO[bytes], size: int) -> bytes:
-    buffer = io.BytesIO()
-    while missing := size - buffer.tell():
-        if not buffer.write(stream.read(missing)):
-            raise EOFError
-    return buffer.getvalue()

@@ -5,7 +5,7 @@ import platform
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -80,10 +80,6 @@ class Benchmark:
                 f"temperature {degrees}; throttling {throttling}",
             ]
         )
-
-    def record(self) -> dict[str, object]:
-        """For programs."""
-        return asdict(self)
 
 
 def benchmark(inputs: list[str], bundle: Bundle, engine: Engine) -> Benchmark:

@@ -48,10 +48,9 @@ class Bundle:
 
 def read_bundle(model: str) -> Bundle:
     """Read a shipped model by name, or a file. Raises ModelError where this version cannot use it."""
+    path = MODELS / f"{model}.tflite" if model in SHIPPED else Path(model)
     try:
-        if model in SHIPPED:
-            return parse_bundle(model, (MODELS / f"{model}.tflite").read_bytes())
-        content = Path(model).read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read model {model}: {error.strerror}; shipped are {', '.join(SHIPPED)}") from error
     return parse_bundle(model, content)

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -15,7 +16,6 @@ from digit_infer.settings import FORMATS, RUNTIMES, SHIPPED, Effort, Options, Ou
 if TYPE_CHECKING:
     from digit_infer.job import Job
 
-DEFAULTS, EFFORT = Options(), Effort()
 UNRESUMED = "against", "debug_dir", "report"  # what does not go with --resume, since it tells of all pictures
 UNWATCHED = *UNRESUMED, "summary", "resume"  # and with --watch
 
@@ -52,27 +52,16 @@ def none_for_stdout(ctx: click.Context, param: click.Parameter, path: str | None
     help="With --against: exit 4 above this, in percentage points.",
 )
 @click.option("--min-agreement", type=Number(0), metavar="PCT", help="With --against: exit 4 below this, in percent.")
-@click.option(
-    "--min-confidence",
-    type=Number(0, 1),
-    default=DEFAULTS.min_confidence,
-    help="Reject below this.  [default: the model's own]",
-)
-@click.option(
-    "--workers", type=click.IntRange(1), default=EFFORT.workers, help="Processes.  [default: one per usable core]"
-)
+@click.option("--min-confidence", type=Number(0, 1), help="Reject below this.  [default: the model's own]")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per usable core]")
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
-    default=EFFORT.batch_size,
+    default=Effort.batch_size,
     show_default=True,
     help="Pictures per invocation, at most.",
 )
-@click.option(
-    "--runtime",
-    type=click.Choice(RUNTIMES),
-    help="Use this one.  [default: the first that works]",
-)
+@click.option("--runtime", type=click.Choice(RUNTIMES), help="Use this one.  [default: the first that works]")
 @click.option(
     "--debug-dir",
     type=click.Path(),
@@ -197,7 +186,7 @@ def main(
         measured = run_benchmark(list(inputs), bundle, engine)
         click.echo(measured.table())
         if summary:
-            write_json(Path(summary), measured.record())
+            write_json(Path(summary), asdict(measured))
         return
     classifier = Classifier(bundle, engine)
     if selftest:

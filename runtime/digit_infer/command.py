@@ -1,6 +1,5 @@
 """How all three commands end: one line for an error, exit 1; exit 130 for Ctrl-C."""
 
-import importlib
 import math
 import sys
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import click
 
 from digit_infer.errors import DigitError
-from digit_infer.quiet import native_stderr_silenced
 
 
 class Command(click.Command):
@@ -32,15 +30,6 @@ class Command(click.Command):
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(130)
-
-
-def require(module: str, extra: str) -> None:
-    """Say which extra is missing instead of showing a traceback."""
-    try:
-        with native_stderr_silenced():
-            importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise DigitError(f"{error.name} is not installed: pip install 'digit-edge[{extra}]'") from error
 
 
 class Number(click.FloatRange):

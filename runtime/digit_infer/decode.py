@@ -41,7 +41,7 @@ NO_IMAGES = (
     (re.compile(rb""), "not an image"),
 )
 SMALL = 2**16  # bytes; larger files are left to Pillow, which reads them piece by piece
-OPENED = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # a named pipe at once instead of waiting for its writer
+OPENED = os.O_RDONLY | os.O_NONBLOCK  # a named pipe at once instead of waiting for its writer
 PNG_START = struct.Struct(">16xII5sI")  # behind signature and IHDR: width, height, kind and checksum
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"

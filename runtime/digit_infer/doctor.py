@@ -34,7 +34,7 @@ class Wheels:
 WHEELS = {
     "litert": Wheels("ai-edge-litert", (10, 14), ("x86_64", "aarch64"), 27, "pip install ai-edge-litert"),
     "tflite-runtime": Wheels(
-        *("tflite-runtime", (9, 11), ("x86_64", "aarch64", "armv7l"), 34), "pip install tflite-runtime 'numpy<2'"
+        "tflite-runtime", (9, 11), ("x86_64", "aarch64", "armv7l"), 34, "pip install tflite-runtime 'numpy<2'"
     ),
 }
 
@@ -80,8 +80,8 @@ class Diagnosis:
     mend: str = ""
 
     def __str__(self) -> str:
-        last = [f"fault           {self.fault}"] if self.fault else []
-        return "\n".join(self.lines + last + ([f"mend            {self.mend}"] if self.mend else []))
+        last = {"fault": self.fault, "mend": self.mend}
+        return "\n".join(self.lines + [f"{name:<15} {text}" for name, text in last.items() if text])
 
 
 def this_machine() -> Machine:
@@ -142,21 +142,17 @@ def examine_runtimes(model: str, runtime: str | None, machine: Machine, lines: l
     """Try each runtime with the smallest model that ships; then the model with the first that works."""
     usable, faults = [], {}
     for candidate in engines.CANDIDATES:
-        version, fault = installed(candidate.distribution, candidate.module.split(".")[0]), ""
-        if version != "not installed":
-            fault = engines.try_out(candidate.module, engines.SMALLEST.read_bytes())
-            faults[candidate.name] = fault
+        state = installed(candidate.distribution, candidate.module.split(".")[0])
+        if state != "not installed":
+            fault = faults[candidate.name] = engines.try_out(candidate.module, engines.SMALLEST.read_bytes())
             usable += [] if fault else [candidate]
-        lines.append(f"{candidate.name:<15} {version}{describe_fault(version, fault)}")
+            state += f", not usable: {fault}" if fault else ", works"
+        lines.append(f"{candidate.name:<15} {state}")
     chosen = [candidate for candidate in usable if runtime in (None, candidate.name)]
     if not chosen:
         wanted = {name: fault for name, fault in faults.items() if runtime in (None, name)}
         return Diagnosis(lines, *mend_runtime(wanted, runtime, machine))
     return examine_model(model, chosen[0], machine, lines)
-
-
-def describe_fault(version: str, fault: str) -> str:
-    return "" if version == "not installed" else f", not usable: {fault}" if fault else ", works"
 
 
 def mend_runtime(faults: dict[str, str], runtime: str | None, machine: Machine) -> tuple[str, str]:
@@ -189,13 +185,13 @@ def no_wheel(wanted: list[Wheels], machine: Machine) -> tuple[str, str]:
     fault = f"no wheel of a runtime for Python 3.{machine.python} on {machine.userland}: {published}"
     for wheels in wanted:
         if machine.userland in wheels.machines and machine.glibc >= wheels.glibc:
-            extra = "" if machine.bits == 32 or wheels == WHEELS["litert"] else "[tflite-runtime]"
-            project = f"'digit-edge{extra}'" if extra else "digit-edge"
+            plain = machine.bits == 32 or wheels == WHEELS["litert"]
+            project = "digit-edge" if plain else "'digit-edge[tflite-runtime]'"
             return fault, f"pip install uv && uv tool install --python 3.{wheels.pythons[1]} {project}"
     return fault, ""
 
 
-def examine_model(model: str, candidate: engines.Candidate, machine: Machine, lines: list[str]) -> Diagnosis:
+def examine_model(model: str, engine: engines.Engine, machine: Machine, lines: list[str]) -> Diagnosis:
     """Whether the runtime knows the model's operators and computes it rightly."""
     from digit_infer.bundle import read_bundle  # load numpy
     from digit_infer.classifier import Classifier, selftest
@@ -207,7 +203,6 @@ def examine_model(model: str, candidate: engines.Candidate, machine: Machine, li
     )
     if any(version < 1 for _, version in needed):  # they count from 1; a runtime would take it for a new operator
         return Diagnosis(lines, f"{bundle.name} is damaged; export or copy it again")
-    engine = engines.Engine(candidate.name, candidate.distribution, candidate.module)
     if fault := engine.refusal(bundle.content):
         return Diagnosis(lines, f"{engine.name} {engine.version}: {fault}", mend_model(fault, engine.name, machine))
     verdict = selftest(Classifier(bundle, engine)) if len(bundle.golden_input) else "works; no golden vectors"

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,6 @@ from digit_infer.errors import EngineError
 from digit_infer.models import MODELS
 from digit_infer.settings import RUNTIMES
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """One of the packages that hold TFLite's interpreter."""
-
-    name: str
-    distribution: str
-    module: str
-
-
-CANDIDATES = (
-    Candidate(RUNTIMES[0], "ai-edge-litert", "ai_edge_litert.interpreter"),
-    Candidate(RUNTIMES[1], "tflite-runtime", "tflite_runtime.interpreter"),
-    Candidate(RUNTIMES[2], "tensorflow", "tensorflow.lite.python.interpreter"),
-)
 SMALLEST = MODELS / "nano.tflite"
 PATIENCE = 20  # seconds for a first run, imports included, on the slowest device; torn models can hang for ever
 NOT_HERE = "import sys; sys.path = [*filter(None, sys.path)]\n"  # a folder of pictures may hold a numpy.py
@@ -43,7 +28,7 @@ interpreter.invoke()
 
 @dataclass(frozen=True)
 class Engine:
-    """A runtime that passed the probe, and what was passed over on the way to it, a line each."""
+    """A package that holds TFLite's interpreter; `skipped`: the broken ones that were tried before it, a line each."""
 
     name: str
     distribution: str
@@ -71,6 +56,13 @@ class Engine:
         return importlib.import_module(self.module).Interpreter(model_content=content, num_threads=1)
 
 
+CANDIDATES = (
+    Engine(RUNTIMES[0], "ai-edge-litert", "ai_edge_litert.interpreter"),
+    Engine(RUNTIMES[1], "tflite-runtime", "tflite_runtime.interpreter"),
+    Engine(RUNTIMES[2], "tensorflow", "tensorflow.lite.python.interpreter"),
+)
+
+
 def find_engine(name: str | None = None) -> Engine:
     """The first runtime that works, or the named one. Raises EngineError with what is missing and how to get it."""
     skipped: list[str] = []
@@ -83,12 +75,12 @@ def find_engine(name: str | None = None) -> Engine:
             skipped.append(f"{candidate.name}: {fault}")
         else:
             broken = tuple(line for line in skipped if not line.endswith("not installed"))
-            return Engine(candidate.name, candidate.distribution, candidate.module, broken)
+            return replace(candidate, skipped=broken)
     missing = " or ".join(candidate.distribution for candidate in CANDIDATES if name in (None, candidate.name))
     raise EngineError(f"no usable TFLite runtime ({'; '.join(skipped)}): pip install {missing}")
 
 
-def probe(candidate: Candidate) -> str:
+def probe(candidate: Engine) -> str:
     """Whether a runtime works with the smallest shipped model: what is wrong with it, or ''.
 
     A success is remembered beside the user's caches, so that a second start costs nothing.

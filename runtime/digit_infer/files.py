@@ -1,5 +1,6 @@
 """Reading and writing files whole or not at all."""
 
+import fcntl
 import json
 import os
 import sys
@@ -58,6 +59,34 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # it is gone, or its folder never was one
             temporary.unlink()
+
+
+@contextmanager
+def locked(output: Path, command: str = "digit-infer", option: str = "-o") -> Iterator[None]:
+    """Keep other processes from an output, by a hidden file beside it. Raises OutputError where one writes it.
+
+    Not by flock(2): that lock would last as long as the workers of a run that was killed.
+    """
+    path = output.with_name(f".{output.name}.lock")
+    with writing(output):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    with file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # else the run before removed it just now, and a third one may have made it anew
+            free = os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            free = False
+        except OSError:
+            free = True  # the file system has no locks
+        if not free:
+            raise OutputError(f"another {command} is writing {output}; wait for it, or name another {option}")
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # the file system has become read-only
+                path.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

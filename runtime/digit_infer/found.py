@@ -1,7 +1,6 @@
 """Inputs on their way to their rows: one by one, or side by side where that saves work."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,7 +10,6 @@ from digit_infer.decode import Levels, decode_array, decode_bytes, read_picture
 from digit_infer.errors import ImageError
 from digit_infer.row import Row
 
-Expected = Callable[[str], int | None]
 Outcome = Levels | ImageError | Row  # of reading an input: its picture, why there is none, or its row from earlier
 
 
@@ -143,12 +141,3 @@ class Pictures(NamedTuple):
 
     def each(self) -> Iterator[Found]:
         return map(Found, self.paths(), self.levels)
-
-
-def digit_of_folder(path: str) -> int | None:
-    """What a folder named 0 to 9 says about the pictures in it."""
-    folder = os.path.dirname(path)
-    name = os.path.basename(folder)
-    if name in ("", ".", ".."):
-        name = os.path.basename(os.path.abspath(folder))
-    return int(name) if len(name) == 1 and name in "0123456789" else None

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from digit_infer.classifier import Classifier, Probabilities
-from digit_infer.command import require
-from digit_infer.files import write_json
+from digit_infer.extras import require
+from digit_infer.files import locked, write_json
 from digit_infer.labels import read_labels
 from digit_infer.pipeline import Answer, Details, Format, Reader, run
 from digit_infer.report import Tally, describe_run
 from digit_infer.resume import start_or_resume
 from digit_infer.row import Row
 from digit_infer.settings import Effort, Options, Output
-from digit_infer.sinks import alone, file_of_rows, open_stdout
+from digit_infer.sinks import file_of_rows, open_stdout
 from digit_infer.sources import at_least_one, find_blocks
 from digit_infer.stream import Stream
 
@@ -60,7 +60,7 @@ class Job:
             return self.write_rows(found, *open_stdout(self.output.format))
         about = self.about()
         rows, record = file_of_rows(path), path.with_name(f"{path.name}.run.json")
-        with alone(rows.target):
+        with locked(rows.target):
             left = start_or_resume(rows, record, about, found, self.tally, self.output)
             if left is None:
                 return False

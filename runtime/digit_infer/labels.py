@@ -5,12 +5,12 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from digit_infer.errors import InputError
-from digit_infer.found import Expected, digit_of_folder
 
+Expected = Callable[[str], int | None]  # from a picture's path to its digit, where that is known
 PATH_COLUMNS = ("path", "file", "filename", "image")
 LABEL_COLUMNS = ("expected", "label", "class", "digit")  # in rows of digit-infer `digit` is what was read
 LABEL = re.compile(r"0*([0-9])(\.0*)?")  # with what programs for tables make of numbers
@@ -70,3 +70,12 @@ class Table:
         path = os.path.abspath(path)
         names = (path.removeprefix(base) for base in self.bases if path.startswith(base))
         return next((self.digits[name] for name in (path, *names) if name in self.digits), None)
+
+
+def digit_of_folder(path: str) -> int | None:
+    """What a folder named 0 to 9 says about the pictures in it."""
+    folder = os.path.dirname(path)
+    name = os.path.basename(folder)
+    if name in ("", ".", ".."):
+        name = os.path.basename(os.path.abspath(folder))
+    return int(name) if len(name) == 1 and name in "0123456789" else None

@@ -6,9 +6,9 @@ and exact float operations, so that every machine gives the same bytes.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import compress
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from digit_infer.parameters import PARAMETERS, Parameters
 
 SIDE = 28
 MIDDLE = 14  # where MNIST puts the centre of mass, to the nearest whole pixel; 0 is the first pixel's middle
-Member = TypeVar("Member")
 AT_ONCE = 2**18  # pixels worked on together: enough to share numpy's overhead, little enough to stay in the cache
 
 
@@ -64,14 +63,11 @@ def normalise_all(pictures: Iterable[Levels | None], count: int, p: Parameters =
     for i, grey in greys.items():
         by_shape[grey.shape].append(i)
     for shape, group in by_shape.items():
-        for part in batched(group, max(1, AT_ONCE // (shape[0] * shape[1]))):
+        together = max(1, AT_ONCE // (shape[0] * shape[1]))
+        for part in (group[start : start + together] for start in range(0, len(group), together)):
             for i, found in zip(part, find_digits(np.stack([greys[i] for i in part]), p), strict=True):
                 pixels[i], reasons[i] = found
     return AllNormalised(pixels, reasons)
-
-
-def batched(members: list[Member], size: int) -> Iterator[list[Member]]:
-    return (members[i : i + size] for i in range(0, len(members), size))
 
 
 def normalise(picture: Levels, p: Parameters = PARAMETERS) -> Normalised:

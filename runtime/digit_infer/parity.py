@@ -50,10 +50,8 @@ def compare(
     ]
     gained = lost = 0
     if labels is not None:
-        gained, lost = (
-            int(np.sum((ours == labels) & (theirs != labels))),
-            int(np.sum((theirs == labels) & (ours != labels))),
-        )
+        gained = int(np.sum((ours == labels) & (theirs != labels)))
+        lost = int(np.sum((theirs == labels) & (ours != labels)))
     return Parity(
         pictures=len(names),
         reference_accuracy=None if labels is None else float(np.mean(theirs == labels)),

@@ -11,7 +11,7 @@ import numpy as np
 from digit_infer.classifier import Classifier, Probabilities
 from digit_infer.decode import Levels
 from digit_infer.errors import ImageError
-from digit_infer.found import Expected
+from digit_infer.labels import Expected
 from digit_infer.normalise import BLANK, normalise_all
 from digit_infer.pool import Pool
 from digit_infer.report import Tally

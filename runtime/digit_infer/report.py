@@ -15,7 +15,7 @@ import digit_infer
 from digit_infer import parameters
 from digit_infer.bundle import Bundle
 from digit_infer.classifier import Classifier
-from digit_infer.found import Expected
+from digit_infer.labels import Expected
 from digit_infer.row import Row, printable
 from digit_infer.settings import Options
 

@@ -2,21 +2,20 @@
 
 import csv
 import errno
-import fcntl
 import io
 import json
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from digit_infer.command import require
 from digit_infer.errors import OutputError
+from digit_infer.extras import require
 from digit_infer.files import writing
 from digit_infer.row import Row, printable
 
@@ -120,34 +119,6 @@ def file_of_rows(output: Path) -> "RowFile":
     from digit_infer.parquet import ParquetFolder
 
     return ParquetFolder(output)
-
-
-@contextmanager
-def alone(output: Path, command: str = "digit-infer", option: str = "-o") -> Iterator[None]:
-    """Lock an output against other processes, by a hidden file beside it. Raises OutputError where one writes it.
-
-    The lock is none of flock(2): it would last as long as the workers of a run that was killed.
-    """
-    path = output.with_name(f".{output.name}.lock")
-    with writing(output):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
-    with file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # else the run before removed it just now, and a third one may have made it anew
-            free = os.path.samestat(os.fstat(file.fileno()), path.stat())
-        except (BlockingIOError, FileNotFoundError):
-            free = False
-        except OSError:
-            free = True  # the file system has no locks
-        if not free:
-            raise OutputError(f"another {command} is writing {output}; wait for it, or name another {option}")
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # the file system has become read-only
-                path.unlink()
 
 
 def as_written(text: str) -> bytes:

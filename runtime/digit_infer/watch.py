@@ -16,13 +16,13 @@ from pathlib import Path
 
 from digit_infer.bell import Bell
 from digit_infer.errors import InputError, OutputError
-from digit_infer.files import write_json
+from digit_infer.files import locked, write_json
 from digit_infer.found import Found
 from digit_infer.job import Job
 from digit_infer.report import Tally
 from digit_infer.resume import check_same_run
 from digit_infer.row import printable
-from digit_infer.sinks import RowFile, alone, as_written, file_of_rows
+from digit_infer.sinks import RowFile, as_written, file_of_rows
 from digit_infer.sources import find_images
 from digit_infer.stream import Stream
 
@@ -44,7 +44,7 @@ def watch(job: Job, note: Callable[[str], None]) -> None:
     record = rows.output.with_name(f"{rows.output.name}.run.json")
     about = job.about()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with alone(rows.target):
+    with locked(rows.target):
         seen = open_rows(job, rows, record, about | {"status": "watching"})
         try:
             with Bell(job.inputs) as bell:

@@ -2,7 +2,7 @@
 
 import os
 
-from digit_infer.command import require
+from digit_infer.extras import require
 
 
 def prepare_keras() -> None:

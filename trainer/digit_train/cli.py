@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from digit_infer import __version__
-from digit_infer.command import Command, Number, require
+from digit_infer.command import Command, Number
+from digit_infer.extras import require
 from digit_train.backend import prepare_keras
 from digit_train.config import PRESETS, RECIPES
 
@@ -153,9 +154,7 @@ def main(
 
 
 def show_epoch(run: "Run", epoch: "Epoch") -> None:
-    from digit_train.train import time_left
-
-    left = round(time_left(run))
+    left = round(run.seconds_left())
     click.echo(
         f"epoch {epoch.epoch:>3}/{run.config.epochs}"
         f"  train loss {epoch.train_loss:.4f} accuracy {epoch.train_accuracy:.2%}"

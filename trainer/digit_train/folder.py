@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from digit_infer.errors import OutputError
-from digit_infer.sinks import alone
+from digit_infer.files import locked
 
 CHECKPOINT = "checkpoint.npz"
 MODEL = "model.keras"
@@ -16,7 +16,7 @@ def occupied(folder: Path) -> Iterator[None]:
     """Make a folder and lock it against other trainings; made for nothing, it is removed again. Raises OutputError."""
     made = not folder.exists()
     try:
-        with alone(folder / MODEL, "digit-train", "--out"):
+        with locked(folder / MODEL, "digit-train", "--out"):
             yield
     finally:
         if made:

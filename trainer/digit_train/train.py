@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,11 @@ class Epoch:
     epoch: int  # from 1
     train_loss: float
     train_accuracy: float
-    val_loss: float
+    val_loss: float  # decides which epoch is best: far less noisy than accuracy on a small slice
     val_accuracy: float
     test_loss: float  # drawn, never decided by
     test_accuracy: float
     seconds: float
-
-    def score(self) -> float:
-        """What makes an epoch better than another: validation loss, far less noisy than accuracy on a small slice."""
-        return -self.val_loss
 
 
 @dataclass(frozen=True)
@@ -164,17 +161,22 @@ class Run:
             raise DigitError(
                 f"the validation loss of epoch {epoch.epoch} is no number: start over with a lower --learning-rate"
             )
-        better = not (self.history and self.config.patience) or epoch.score() > self.best().score()
+        better = not (self.history and self.config.patience) or epoch.val_loss < self.best().val_loss
         weights = self.averaged.get_weights() if better else self.best_weights
         self.history, self.best_weights = [*self.history, epoch], weights  # at once, as Ctrl-C may come at any time
         return epoch
 
     def best(self) -> Epoch:
-        return max(self.history, key=Epoch.score) if self.config.patience else self.history[-1]
+        return min(self.history, key=attrgetter("val_loss")) if self.config.patience else self.history[-1]
 
     def finished(self) -> bool:
         done = len(self.history)
         return done >= self.config.epochs or (done > 0 and done - self.best().epoch >= self.config.patience > 0)
+
+    def seconds_left(self) -> float:
+        """To the last epoch at the pace of the latest five, should training not stop early."""
+        latest = [epoch.seconds for epoch in self.history[-5:]]
+        return math.fsum(latest) / len(latest) * (self.config.epochs - len(self.history))
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a checkpoint to be gone on with."""
@@ -249,9 +251,3 @@ def load_weights(model: keras.Sequential, path: Path, config: Config) -> str:
     except ValueError as error:
         raise DataError(f"--init {path}: not a model of this preset ({str(error).splitlines()[0]})") from error
     return weights_digest(trained)
-
-
-def time_left(run: Run) -> float:
-    """Seconds to the last epoch at the pace of the latest five, should training not stop early."""
-    latest = [epoch.seconds for epoch in run.history[-5:]]
-    return math.fsum(latest) / len(latest) * (run.config.epochs - len(run.history))
