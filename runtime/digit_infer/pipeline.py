@@ -59,14 +59,17 @@ class Reader:
     details: bool = False  # whether the answers hold them
 
     def __call__(self, batch: Batch) -> Answer:
+        details = self.read(batch)
+        answer = Answer(self.format(details.rows), Tally.of(details.rows))
+        return answer._replace(details=details) if self.details else answer
+
+    def read(self, batch: Batch) -> Details:
+        """A batch's rows, and what they were made from."""
         read = read_all(batch)
         probabilities = self.classifier.classify(read.pixels)
         rows = self.make_rows(batch.paths(), read, probabilities)
-        answer = Answer(self.format(rows), Tally.of(rows))
-        if not self.details:
-            return answer
         reference = self.against.classify(read.pixels) if self.against else None
-        return answer._replace(details=Details(batch, rows, read.pixels, probabilities, reference))
+        return Details(batch, rows, read.pixels, probabilities, reference)
 
     def make_rows(self, paths: list[str], read: Read, probabilities: Probabilities) -> list[Row]:
         """Turn the probabilities, (n, 10), into rows."""
