@@ -72,6 +72,23 @@ def test_metrics_of_other_weights_are_not_taken_for_this_model(export, trained, 
     assert read_bundle(str(output)).contract["training"] == {}
 
 
+def test_metrics_of_another_program_are_left_alone(export, trained, tmp_path):
+    (tmp_path / "model.keras").write_bytes(trained.read_bytes())
+    (tmp_path / "metrics.json").write_text('{"accuracy": 0.97}')
+    result, _ = export(model=tmp_path / "model.keras")
+    assert result.exit_code == 0
+    assert "no metrics.json of these weights" in result.stderr
+
+
+def test_a_training_that_has_not_ended_is_told_of(export, trained, tmp_path):
+    for name in ("model.keras", "metrics.json"):
+        (tmp_path / name).write_bytes(trained.with_name(name).read_bytes())
+    (tmp_path / "checkpoint.npz").touch()
+    result, _ = export(model=tmp_path / "model.keras")
+    assert result.exit_code == 0
+    assert f"warning: the training in {tmp_path} has not ended" in result.stderr
+
+
 @pytest.mark.parametrize("damage", ["", "[]", "data_sha256", "validation", "outliers"])
 def test_damaged_metrics_are_one_line(damage, export, trained, tmp_path):
     (tmp_path / "model.keras").write_bytes(trained.read_bytes())
@@ -119,6 +136,30 @@ def test_a_missed_gate_exits_4_and_leaves_no_model(gate, export):
     assert "gate missed" in result.stderr
     assert not output.exists()
     assert output.with_name("digits.tflite.parity.json").exists()
+
+
+def test_a_missed_gate_leaves_no_model_behind_a_link_either(export, tmp_path):
+    _, output = export()
+    (tmp_path / "link.tflite").symlink_to(output)
+    result, _ = export("--min-agreement", "100.1", "--force", output=tmp_path / "link.tflite")
+    assert result.exit_code == 4
+    assert not output.exists()
+
+
+def test_a_name_that_is_not_utf8_is_no_reason_to_fail(trained, tiny, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "digit_export",
+        trained,
+        "--data",
+        tiny,
+        "-o",
+        os.fsencode(tmp_path) + b"/\xff.tflite",
+    ]
+    done = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"}, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert b"\\udcff.tflite: " in done.stdout
 
 
 def test_gates_that_are_met_let_the_model_through(export):

@@ -103,7 +103,7 @@ def test_a_finished_run_is_not_replaced_unless_forced(trained, tiny):
         (["--learning-rate", "nan"], 2, "is not a number"),
         (["--learning-rate", "inf"], 2, "0<x<inf"),
         (["--preset", "teacher", "--four-bit"], 2, "--four-bit is for networks of Dense layers"),
-        (["--resume"], 1, "nothing to resume"),
+        (["--resume"], 1, "start without --resume"),
         (["--keep-hidden"], 2, "--keep-hidden needs --init"),
         (["--resume", "--force"], 2, "give one of them"),
         (["--batch-size", "1"], 2, "x>=2"),
@@ -164,6 +164,12 @@ def test_a_second_training_in_the_same_folder_is_refused_and_the_first_goes_on(t
     process.communicate()
     assert process.returncode == 0
     assert [path.name for path in (tmp_path / "run").glob(".*")] == []
+
+
+def test_a_checkpoint_that_a_killed_run_had_not_written_whole_goes_with_the_next(tiny, tmp_path):
+    (tmp_path / ".checkpoint.123.part.npz").write_bytes(b"torn")
+    assert run(*SHORT, "--data", tiny, "--out", tmp_path).exit_code == 0
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_force_leaves_nothing_to_resume_of_the_run_before_once_arguments_and_data_are_good(tiny, tmp_path, monkeypatch):

@@ -119,6 +119,21 @@ def test_a_picture_without_a_single_digit_is_named(samples, tmp_path):
         load(str(tmp_path / "digits"))
 
 
+def test_of_several_bad_pictures_all_are_counted_and_some_named(samples, tmp_path):
+    shutil.copytree(samples / "digits", tmp_path / "digits")
+    for number in range(7):
+        (tmp_path / f"digits/{number}/broken.png").write_bytes(b"nothing")
+    with pytest.raises(DataError) as caught:
+        load(str(tmp_path / "digits"))
+    names = [f"{tmp_path}/digits/{number}/broken.png: not an image" for number in range(5)]
+    assert str(caught.value) == f"{', '.join(names)}, and 2 more; mend or remove them"
+
+
+def test_a_folder_without_a_single_class_is_told_what_it_lacks(samples):
+    with pytest.raises(DataError, match=r"samples has no sub-folders 0 to 9"):
+        load(str(samples))
+
+
 def test_an_unknown_source_is_refused():
     with pytest.raises(DataError, match=r"--data nowhere: not .mnist., a folder or an \.npz file"):
         load("nowhere")

@@ -1,5 +1,6 @@
 """The network that digit-train builds."""
 
+import warnings
 from dataclasses import replace
 
 import keras
@@ -45,7 +46,9 @@ def test_initial_weights_follow_the_seed():
         ("softmax", "does not end in Dense.10. with linear logits"),
         ("784 pixels", "from .None, 784. to"),
         ("eleven outputs", "to .None, 11."),
-        ("functional", "no Sequential"),
+        ("functional", "no keras.Sequential; build it as one"),
+        ("without an input", "begin it with keras.Input"),
+        ("diverged", "not finite; train it again with a lower learning rate"),
         ("a flipped bit", ""),
     ],
 )
@@ -53,10 +56,14 @@ def test_a_model_that_is_not_of_digits_or_damaged_is_refused_in_one_line(case, r
     inputs = keras.Input((784,) if case == "784 pixels" else (28, 28))
     outputs = keras.layers.Dense(11 if case == "eleven outputs" else 10, "softmax" if case == "probabilities" else None)
     path = tmp_path / "model.keras"
-    model = keras.Sequential([inputs, keras.layers.Flatten(), outputs])
+    model = keras.Sequential([*[inputs] * (case != "without an input"), keras.layers.Flatten(), outputs])
     if case == "softmax":
         model.add(keras.layers.Softmax())
-    (keras.Model(model.inputs, model.outputs) if case == "functional" else model).save(path)
+    if case == "diverged":
+        model.set_weights([np.full(weight.shape, np.inf) for weight in model.get_weights()])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras', of a model without an input
+        (keras.Model(model.inputs, model.outputs) if case == "functional" else model).save(path)
     if case == "a flipped bit":
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
@@ -64,3 +71,16 @@ def test_a_model_that_is_not_of_digits_or_damaged_is_refused_in_one_line(case, r
     with pytest.raises(ModelError, match=f"is not a Keras model of digits: .*{reason}") as caught:
         load_model(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_what_a_network_was_compiled_with_does_not_matter(suffix, tmp_path):
+    def own_loss(labels, logits):
+        return keras.ops.mean(logits)
+
+    model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    model.compile("adam", own_loss, ["mse"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras', of its format before the last
+        model.save(tmp_path / f"model{suffix}")
+    assert weights_digest(load_model(tmp_path / f"model{suffix}")) == weights_digest(model)

@@ -29,6 +29,13 @@ def test_none_are_drawn_where_none_are_asked_for(sample_pixels, sample_labels):
     assert draw_outliers(0, sample_pixels, sample_labels, 0).shape == (0, 28, 28)
 
 
+@pytest.mark.parametrize("size", [2, 256])
+def test_there_are_outliers_beside_the_digits_of_the_smallest_batch_too(size, digits, tmp_path):
+    run = Run(replace(PRESETS["nano"], outliers=60, batch_size=size), digits, tmp_path)
+    batch = next(run.source.epoch(0))
+    assert len(batch.outliers) == max(1, len(batch.images) // 4)
+
+
 @pytest.mark.parametrize("lookalike", "OoIlSZqgb0123456789")
 def test_no_letter_is_drawn_that_a_hand_writes_like_a_digit(lookalike):
     assert lookalike not in LETTERS

@@ -59,6 +59,7 @@ def main(
     from digit_infer.files import write_json, written_whole
     from digit_infer.parity import missed_gates, parity_table
     from digit_train.data import load
+    from digit_train.folder import CHECKPOINT
 
     if output.exists() and output.samefile(model):
         raise click.UsageError("-o names the model itself: give the .tflite another name")
@@ -66,6 +67,8 @@ def main(
         raise OutputError(f"{output} is no regular file; name another -o")
     if output.exists() and not force:
         raise OutputError(f"{output} exists; --force replaces it")
+    if model.with_name(CHECKPOINT).exists():
+        click.echo(f"warning: the training in {model.parent} has not ended; digit-train --resume goes on", err=True)
     exported = export(model, load(data), find_engine(), quantize)
     if not exported.calibrated:
         click.echo(
@@ -83,7 +86,7 @@ def main(
     report = output.with_name(f"{output.name}.parity.json")
     if missed := missed_gates(exported.parity, max_accuracy_drop, min_agreement):
         write_json(report, asdict(exported.parity))
-        output.unlink(missing_ok=True)
+        output.resolve().unlink(missing_ok=True)
         click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)
         ctx.exit(4)
     with written_whole(output) as temporary:

@@ -99,9 +99,11 @@ def read_training(path: Path, model: keras.Sequential) -> dict[str, Any]:
         return {}
     try:
         training: dict[str, Any] = json.loads(metrics.read_text())
+        if training.get("weights_sha256") != weights_digest(model):  # of other weights, or another program's
+            return {}
         if missing := {"validation", "outliers"} - training["config"].keys() | {"data_sha256"} - training.keys():
             raise KeyError(*missing)
-        return training if training["weights_sha256"] == weights_digest(model) else {}
+        return training
     except (OSError, *DAMAGE) as error:
         raise ModelError(f"{metrics} is damaged ({error}); restore it, or remove it to export without it") from error
 

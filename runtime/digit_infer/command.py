@@ -1,5 +1,6 @@
 """How all three commands end: one line for an error, exit 1; exit 130 for Ctrl-C."""
 
+import io
 import math
 import sys
 from typing import Any
@@ -13,6 +14,8 @@ class Command(click.Command):
     """A click command that turns the project's own errors, and what the system refuses, into messages."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # of names that are not UTF-8
         try:
             return super().main(*args, **extra)
         except OSError as error:  # no more files or processes, no working folder, a full disk behind stdout

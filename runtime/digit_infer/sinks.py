@@ -230,8 +230,6 @@ def open_stdout(format: str | None) -> tuple[Callable[[list[Row]], str], Callabl
     """How rows are turned to text for stdout, a table on a terminal and else CSV where nothing is said, and what
     writes the text.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # of names that are not UTF-8
     header, text = STDOUT[format or ("table" if sys.stdout.isatty() else "csv")]
 
     def write(text: str) -> None:

@@ -68,9 +68,8 @@ class Drawn:
             yield self.draw(tf.constant(chosen), tf.constant(seed, tf.int32), distortion)
 
     def draw_batch(self, chosen: tf.Tensor, seed: tf.Tensor, distortion: Distortion | None) -> Batch:
-        images, outliers, count = tf.gather(self.images, chosen), None, 0
-        if self.config.outliers:
-            count = round(chosen.shape[0] * self.config.outlier_share)
+        images, outliers, count = tf.gather(self.images, chosen), None, self.config.outliers_beside(chosen.shape[0])
+        if count:
             picked = tf.random.stateless_uniform([count], seed, 0, self.config.outliers, tf.int32)
             images = tf.concat([images, tf.gather(self.outliers, picked)], 0)
         if distortion:

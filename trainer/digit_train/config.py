@@ -59,6 +59,10 @@ class Config:
     precision: str = "float32"  # or mixed_bfloat16: twice as fast where the processor has it
     seed: int = 0
 
+    def outliers_beside(self, pictures: int) -> int:
+        """How many of a batch go with so many pictures of digits."""
+        return max(1, round(pictures * self.outlier_share)) if self.outliers else 0
+
     def distortion_in(self, epoch: int) -> Distortion | None:
         """How the pictures of an epoch, from 0, are distorted."""
         if not self.augment:

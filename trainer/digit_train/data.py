@@ -14,6 +14,7 @@ from digit_infer.normalise import normalise
 from digit_infer.sources import find_images
 from digit_train.mnist import load_mnist
 
+NAMED = 5  # faults in a message
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -72,19 +73,25 @@ def load_folder(folder: Path) -> Digits:
     """Read folder/0 to folder/9 with the reader and normaliser that ship; every sixth picture of a class is test."""
     images: dict[str, list[NDArray[np.uint8]]] = {"train": [], "test": []}
     labels: dict[str, list[int]] = {"train": [], "test": []}
-    for digit in range(10):
-        if not (folder / str(digit)).is_dir():
-            continue  # `check_classes` names what is missing
+    faults = []
+    digits = [digit for digit in range(10) if (folder / str(digit)).is_dir()]
+    if not digits:
+        raise DataError(f"{folder} has no sub-folders 0 to 9")
+    for digit in digits:
         for number, found in enumerate(find_images([str(folder / str(digit))])):
             try:
-                normalised = normalise(read_picture(Path(found.path)))
+                pixels, reason = normalise(read_picture(Path(found.path)))
             except ImageError as error:
-                raise DataError(f"{found.path}: {error}; mend or remove it") from error
-            if normalised.reason:
-                raise DataError(f"{found.path}: {normalised.reason}; mend or remove it")
+                reason = str(error)
+            if reason:
+                faults.append(f"{found.path}: {reason}")
+                continue
             part = "test" if number % 6 == 5 else "train"
-            images[part].append(normalised.pixels)
+            images[part].append(pixels)
             labels[part].append(digit)
+    if faults:
+        more = f", and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
+        raise DataError(f"{', '.join(faults[:NAMED])}{more}; mend or remove {'them' if faults[1:] else 'it'}")
     for part, which in (("train", ""), ("test", ", every sixth picture of a class,")):
         check_classes(np.array(labels[part], int), f"{folder}: {part} part{which}")
     arrays = {f"x_{part}": np.stack(images[part]) for part in images}

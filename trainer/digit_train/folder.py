@@ -17,6 +17,8 @@ def occupied(folder: Path) -> Iterator[None]:
     made = not folder.exists()
     try:
         with locked(folder / MODEL, "digit-train", "--out"):
+            for torn in folder.glob(f".{Path(CHECKPOINT).stem}.*"):  # of a run that was killed as it wrote one
+                torn.unlink()
             yield
     finally:
         if made:

@@ -51,7 +51,7 @@ class Lessons:
         for chosen in indices(len(lesson["images"]), self.config, epoch):
             outliers = None
             if self.config.outliers:
-                picked = random.integers(self.config.outliers, size=round(len(chosen) * self.config.outlier_share))
+                picked = random.integers(self.config.outliers, size=self.config.outliers_beside(len(chosen)))
                 outliers = tf.constant(drawn["images"][picked])
             yield Batch(
                 tf.constant(lesson["images"][chosen]),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from digit_infer.errors import ModelError
@@ -59,11 +60,15 @@ def beside_none(logits: tf.Tensor, level: float = RARE) -> tf.Tensor:
 def load_model(path: Path) -> keras.Sequential:
     """Load a network from 28 x 28 pixels to ten linear logits. Raises ModelError."""
     try:
-        model = keras.models.load_model(path)
+        model = keras.models.load_model(path, compile=False)  # whatever it was trained with
         if not isinstance(model, keras.Sequential):
-            raise ValueError("it is no Sequential")
+            raise ValueError("it is no keras.Sequential; build it as one of the same layers and set its weights")
+        if not model.built:
+            raise ValueError("it has no input shape; begin it with keras.Input((28, 28))")
         if (model.input_shape, model.output_shape) != ((None, 28, 28), (None, 10)):
             raise ValueError(f"it goes from {model.input_shape} to {model.output_shape}, not from (28, 28) to (10)")
+        if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+            raise ValueError("its weights are not finite; train it again with a lower learning rate")
         if getattr(model.layers[-1], "activation", None) is not keras.activations.linear:
             raise ValueError("it does not end in Dense(10) with linear logits; the export adds the softmax")
     except (OSError, RuntimeError, *DAMAGE) as error:

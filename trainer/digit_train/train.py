@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from digit_infer.errors import DataError, DigitError, InputError
 from digit_infer.files import read_npz, written_whole
 from digit_infer.quiet import native_stderr_silenced
+from digit_infer.resume import difference
 from digit_train.augment import distort
 from digit_train.batches import Batch, Drawn, collect
 from digit_train.config import Config
@@ -202,17 +203,17 @@ class Run:
     def restore_checkpoint(self) -> None:
         """Go on where the checkpoint stands. Raises DataError where it is unreadable or of another run."""
         path = self.folder / CHECKPOINT
+        if not path.exists():
+            raise DataError(f"nothing to resume in {self.folder}: start without --resume")
         try:
             arrays = read_npz(path)
-            if "state" not in arrays:
-                raise InputError(f"{path} is no checkpoint")
-        except InputError as error:
-            raise DataError(f"nothing to resume: {error}") from error
-        state = json.loads(str(arrays["state"]))
-        if state["identity"] != self.identity():
-            raise DataError(
-                f"{path} is of a run with other options, data or version; use the same, or --force to start over"
-            )
+            state = json.loads(str(arrays["state"]))
+            then, now = state["identity"], self.identity()
+        except (InputError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path} is no checkpoint; --force starts over") from error
+        if then != now:
+            other = difference("run", then, now)
+            raise DataError(f"{path} is of another {other}; use the same, or --force to start over")
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         groups: dict[str, list[NDArray[Any]]] = {}
         for name, array in arrays.items():  # in the order they were saved in
