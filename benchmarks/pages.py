@@ -83,14 +83,34 @@ def ruled(digit: Levels, squared: bool, turned: float = 0.0) -> Levels:
     return mixed(ink(digit, 200, (280, 280), (40, 40)), (40, 50, 140), np.asarray(page))
 
 
-def on_a_desk(digit: Levels, desk: int, paper: int, colour: int, turned: float = 0.0) -> Levels:
-    """A note, or a canvas, in the middle of something else."""
+def on_a_desk(digit: Levels, desk: int, paper: int, colour: int, turned: float = 0.0, aside: int = 0) -> Levels:
+    """A note, or a canvas, in the middle of something else, or so far from there."""
     note = Image.fromarray(mixed(ink(digit, 150, (200, 200), (25, 25)), colour, paper))
-    page = Image.new("L", (300, 300), desk)
+    page = Image.new("L", (300 + 2 * aside, 300), desk)
     mask = Image.new("L", note.size, 255).rotate(turned, Image.Resampling.BICUBIC, expand=True)
     note = note.rotate(turned, Image.Resampling.BICUBIC, expand=True)
     page.paste(note, ((300 - note.width) // 2, (300 - note.height) // 2), mask)
     return np.asarray(page)
+
+
+def beside_another(digit: Levels) -> Levels:
+    """A page of an open book, the next one beyond the dark fold."""
+    light = np.interp(np.arange(300), [0, 30, 60, 70, 100], [1, 0.9, 0.1, 0.1, 1])
+    return (light * mixed(ink(digit, page=(300, 200), at=(130, 30)), 40, 240)).astype(np.uint8)
+
+
+def printed(picture: Levels) -> Levels:
+    """Rows of small print above the digit of `ink`."""
+    page = Image.fromarray(np.pad(picture, ((120, 0), (0, 0)), mode="edge"))
+    for row in range(8, 120, 14):
+        ImageDraw.Draw(page).text((8, row), "Mathematics 3, worksheet 12, name", fill=40)
+    return np.asarray(page)
+
+
+def faxed(picture: Levels) -> Levels:
+    """Black and white, one pixel in twelve the other way."""
+    flipped = np.random.default_rng(0).random(picture.shape) < 0.08
+    return np.where((picture > 127) ^ flipped, 255, 0).astype(np.uint8)
 
 
 def circled(picture: Levels) -> Levels:
@@ -151,6 +171,18 @@ VARIANTS: dict[str, Callable[[Levels], Levels]] = {
     "on squared paper, askew": lambda digit: ruled(digit, squared=True, turned=1.5),
     "on a note on a dark desk": lambda digit: on_a_desk(digit, 60, 230, 40),
     "on a note that lies askew": lambda digit: on_a_desk(digit, 60, 230, 40, turned=6),
+    "on a note at the side of a dark desk": lambda digit: on_a_desk(digit, 60, 230, 40, turned=15, aside=90),
+    "at the edge of a table": lambda digit: np.pad(mixed(ink(digit), 20, 245), ((0, 0), (70, 0)), constant_values=70),
+    "at the corner of a table": lambda digit: np.pad(
+        mixed(ink(digit), 20, 245), ((60, 0), (70, 0)), constant_values=70
+    ),
+    "on a page beside another": beside_another,
+    "in a plot's margins": lambda digit: np.pad(
+        np.pad(mixed(ink(digit), 220, 30), 2, constant_values=0), ((40, 55), (75, 50)), constant_values=255
+    ),
+    "below small print": lambda digit: printed(mixed(ink(digit), 20, 245)),
+    "faxed": lambda digit: faxed(mixed(ink(digit), 20, 245)),
+    "in a long strip": lambda digit: mixed(ink(digit, 56, (1000, 60), (700, 2)), 20, 245),
     "on a black canvas in a white page": lambda digit: on_a_desk(digit, 255, 0, 255),
     "in a circle": lambda digit: circled(mixed(ink(digit, 110, at=(45, 45)), 20, 245)),
     "grainy": lambda digit: grainy(mixed(ink(digit), 60, 200), 20),

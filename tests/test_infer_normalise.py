@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from benchmarks.pages import BLANK_PAGES, VARIANTS, ink, lined, mixed
+from benchmarks.pages import BLANK_PAGES, VARIANTS, ink, lined, mixed, on_a_desk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -10,6 +10,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from digit_infer.decode import read_picture
 from digit_infer.normalise import MIDDLE, normalise, normalise_all, stroke_width
+from digit_infer.parameters import PARAMETERS
+from digit_infer.sheets import lift_sheet
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 SIZES = st.one_of(SHAPES, SHAPES.map(lambda shape: (*shape, 3)))
@@ -193,3 +195,29 @@ def test_ink_all_over_the_place_is_not_a_digit(fineness):
     clouds = np.asarray(noise.filter(ImageFilter.GaussianBlur(fineness)), float)
     levels = (255 * (clouds - clouds.min()) / np.ptp(clouds)).astype(np.uint8)
     assert normalise(levels).reason in ("not_a_digit", "several_digits")
+
+
+def cut_tight(digit):
+    rows, columns = np.flatnonzero((digit > 60).any(1)), np.flatnonzero((digit > 60).any(0))
+    return 255 - digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+@pytest.mark.parametrize(
+    ("cut", "method"),
+    [(cut_tight, "BICUBIC"), (lambda digit: digit, "BICUBIC"), (lambda digit: digit, "NEAREST")],
+    ids=["cut tight", "smooth", "in blocks"],
+)
+def test_no_stroke_and_no_paper_between_strokes_is_a_sheet(cut, method, sample_pixels):
+    for digit in sample_pixels:
+        height, width = cut(digit).shape
+        enlarged = Image.fromarray(cut(digit)).resize((200 * width // height, 200), Image.Resampling[method])
+        assert lift_sheet(np.asarray(enlarged), PARAMETERS) is None
+
+
+@pytest.mark.parametrize("turned", range(0, 90, 10))
+def test_a_sheet_is_lifted_off_what_lies_around_it_at_any_angle(turned, sample_pixels):
+    scene = on_a_desk(sample_pixels[42], 60, 230, 40, turned=turned, aside=20)
+    sheet = lift_sheet(scene, PARAMETERS)
+    assert (sheet == 60).sum() < 30  # of the desk
+    assert abs(int((sheet == 40).sum()) - int((scene == 40).sum())) <= 10  # all of the digit
+    assert np.median(sheet[[0, -1]]) == 230

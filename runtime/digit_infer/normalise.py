@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from digit_infer.components import Pieces, find_pieces, only
 from digit_infer.ink import Levels, find_ink, frame_depths, shrink, slide, to_grey, without_ruling
 from digit_infer.parameters import PARAMETERS, Parameters
+from digit_infer.sheets import lift_sheet, may_lie_on_a_sheet
 
 SIDE = 28
 MIDDLE = 14  # where MNIST puts the centre of mass, to the nearest whole pixel; 0 is the first pixel's middle
@@ -91,17 +92,19 @@ def are_mnist_like(pictures: Levels) -> NDArray[np.bool_]:
     return like & (longest >= 19) & (longest <= 20)
 
 
-def find_digits(greys: Levels, p: Parameters) -> list[Normalised]:
-    """Normalise pictures of one size, (n, h, w), the whole way."""
+def find_digits(greys: Levels, p: Parameters, *, sheets: bool = True) -> list[Normalised]:
+    """Normalise pictures of one size, (n, h, w), the whole way; those on a sheet, where they may be on one, there."""
     depths = frame_depths(greys, p)
     results: dict[int, Normalised] = {}
     for depth in np.unique(depths).tolist():
         chosen, inner = depths == depth, slice(depth, -depth or None)
         inks = without_ruling(find_ink(greys[chosen, inner, inner], p), p)
         masks = inks > round(p.ink_edge * 255)
-        found = zip(inks, masks, find_pieces(masks), strict=True)
-        digits = [find_digit(ink, mask, pieces, p) for ink, mask, pieces in found]
-        results |= zip(np.flatnonzero(chosen).tolist(), digits, strict=True)
+        for i, ink, mask, pieces in zip(np.flatnonzero(chosen).tolist(), inks, masks, find_pieces(masks), strict=True):
+            results[i] = find_digit(ink, mask, pieces, p)
+            if sheets and may_lie_on_a_sheet(mask, pieces, p) and (sheet := lift_sheet(greys[i], p)) is not None:
+                (on_sheet,) = find_digits(sheet[None], p, sheets=False)
+                results[i] = results[i] if on_sheet is BLANK else on_sheet
     blank = [i for i, found in results.items() if found is BLANK]
     if blank and min(greys.shape[1:]) >= p.roomy:  # grain averages out at half the size, ink does not
         halves = np.stack([shrink(greys[i], max(greys.shape[1:]) // 2) for i in blank])
@@ -115,7 +118,7 @@ def find_digit(ink: Levels, mask: NDArray[np.bool_], pieces: Pieces, p: Paramete
         return BLANK
     kept, reason = choose(mask, pieces, p)
     digit = cut_out(ink, mask, pieces, kept)
-    if max(digit.shape) < p.smallest * max(ink.shape):
+    if max(digit.shape) < min(p.smallest * max(ink.shape), p.smallest_in_strip * min(ink.shape)):
         return BLANK
     return Normalised(centre(scale_into_box(digit, p)), reason)
 
@@ -150,7 +153,8 @@ def choose(mask: NDArray[np.bool_], pieces: Pieces, p: Parameters) -> tuple[NDAr
     if alike.any():
         return kept, "several_digits"
     # the edges of a table or a scan touch the rim, and are few
-    others = pieces.area[~kept & ~aside].sum() + np.sort(pieces.area[aside])[: -p.edges].sum()
+    others = pieces.area[~kept & ~aside & (pieces.size >= p.loud * pieces.size[main])].sum()
+    others += np.sort(pieces.area[aside])[: -p.edges].sum()
     return kept, "not_a_digit" if flat[main] or pieces.area[kept].sum() < others else ""
 
 

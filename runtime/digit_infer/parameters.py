@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,15 @@ class Parameters:
     rim_weight: float = 0.1  # of a line, or a piece that touches the picture's rim, when the main piece is chosen
     flat: float = 8.0  # times as wide as high: a line, unless the digit is wider
     smallest: float = 0.04  # of the picture's longer side: a smaller digit is dirt on an empty page
+    smallest_in_strip: float = 0.25  # of its shorter side, where that is less: the same in a long strip
+    loud: float = 0.25  # of the main piece's size: smaller pieces are no ink all over the place, however many
     frame: float = 0.08  # of the picture's shorter side: how wide a frame around the rim is cut off
     roomy: int = 56  # px, the shorter side, from which frames may be three times as wide and grain is averaged out
+    sheet: float = 0.08  # of the picture: a rectangle at least so large may be the sheet that the digit stands on
+    sheet_rectangle: float = 0.85  # of the smallest rectangle around a sheet that it fills at least
+    sheet_drawn: float = 0.3  # of a sheet that holes in it, what is drawn on it, take at most
+    sheet_split: float = 0.75  # of the variance that two levels, of a sheet and around it, explain at least
+    sheet_step: float = 0.45  # of the range of levels that these two are apart at least
     frame_rim: float = 0.15  # of a piece's box on each side: a piece with all its ink there, around another, is a frame
     enclosed: float = 0.25  # of a frame's size: what is at least as large may be the digit in it
     edges: int = 2  # at most so many pieces that touch the rim are not counted as ink all over the place
