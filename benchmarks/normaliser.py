@@ -208,6 +208,7 @@ def steps() -> list[tuple[str, Any, dict[str, Any]]]:
         ("luminance for colours", normalise, {"to_grey": luminance}),
         ("ink at the rim taken for paper", parameters, using(jump=np.inf)),
         ("paper of one level", ink, {"estimate_paper": one_level}),
+        ("spots of light taken for ink", parameters, using(spot=np.inf)),
         ("polarity by the mean", normalise, {"find_ink": polarity_by_mean}),
         ("frame at the rim kept", parameters, using(frame=0)),
         ("wide frame at the rim kept, and grain", parameters, using(roomy=np.inf)),

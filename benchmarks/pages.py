@@ -59,6 +59,12 @@ def shadowed(picture: Levels, light: float) -> Levels:
     return (picture * falls.reshape(1, -1, *[1] * (picture.ndim - 2))).astype(np.uint8)
 
 
+def lit(picture: Levels, darkest: float) -> Levels:
+    """Light that falls off from the middle to the corners, as of a lamp or a lens."""
+    away = np.hypot(*np.meshgrid(*(np.linspace(-1, 1, length) for length in picture.shape), indexing="ij"))
+    return (picture * np.interp(away, [0.3, 1.2], [1, darkest])).astype(np.uint8)
+
+
 def blue_lines() -> Levels:
     page = np.full((200, 200, 3), 255, np.uint8)
     page[10::45] = page[11::45] = (170, 190, 230)
@@ -163,6 +169,8 @@ VARIANTS: dict[str, Callable[[Levels], Levels]] = {
     "photographed across the edge of a deep shadow": lambda digit: shadowed(
         mixed(ink(digit), (40, 40, 60), (225, 222, 215)), 0.3
     ),
+    "darker towards the corners": lambda digit: lit(mixed(ink(digit, 100, at=(50, 50)), 40, 245), 0.4),
+    "in the light of a lamp": lambda digit: lit(mixed(ink(digit, 100, at=(50, 50)), 40, 245), 0.15),
     "on blue lines": lambda digit: mixed(ink(digit), (20, 20, 60), blue_lines()),
     "thin and small in a wide picture": lambda digit: mixed(ink(digit, 60, (800, 700), (350, 300)), 20, 245),
     "specks of dirt": lambda digit: speckled(mixed(ink(digit), 20, 245)),

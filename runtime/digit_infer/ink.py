@@ -5,6 +5,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from digit_infer.components import find_pieces
 from digit_infer.parameters import Parameters
 
 Levels = NDArray[np.uint8]
@@ -122,21 +123,53 @@ def quartiles(rows: Levels) -> NDArray[np.int32]:
 def find_ink(greys: Levels, p: Parameters) -> Levels:
     """How much ink lies on each pixel of (n, h, w), 0-255; nothing where there is only paper.
 
-    Polarity is decided by the rim, not by a global threshold, which a shadow would split.
+    Polarity is decided by the rim, not by a global threshold, which a shadow would split; a spot of light is no ink.
     """
     count = counts(greys)
     paper_level = paper_levels(greys, p)
-    dark_ink = ink_contrast(count[:, ::-1], 255 - paper_level, p) >= ink_contrast(count, paper_level, p)
+    dark, light = ink_contrast(count[:, ::-1], 255 - paper_level, p), ink_contrast(count, paper_level, p)
+    dark_ink = dark >= light
+    unsure = ~dark_ink & (12 * dark > light)
+    if unsure.any():
+        dark_ink[unsure] = are_spots_of_light(greys[unsure], paper_level[unsure], p)
+    inks = over_paper(greys, paper_level, dark_ink, p)
+    full = ink_contrast(counts(inks), np.zeros(1, np.int32), p)
+    faint = full < np.maximum(p.faintest_ink, p.faintest_over_grain * grain(greys))
+    share = ALL_LEVELS / np.where(faint, np.inf, full)[:, None]
+    ramps = np.rint(((share - p.ink_from) / (p.ink_full - p.ink_from)).clip(0, 1) * 255).astype(np.uint8)
+    return np.stack([ramp.take(ink) for ramp, ink in zip(ramps, inks, strict=True)])
+
+
+def over_paper(greys: Levels, paper_level: NDArray[np.int32], dark_ink: NDArray[np.bool_], p: Parameters) -> Levels:
+    """How far each pixel of (n, h, w) lies from the paper behind it on the side of the ink."""
     flip = np.where(dark_ink, 255, 0).astype(np.uint8)
     levels = greys ^ flip[:, None, None]
     paper = estimate_paper(levels, paper_level.astype(np.uint8) ^ flip, p)
     inks = np.maximum(levels, paper) - paper
     even_out(inks, paper, dark_ink, p)
+    return inks
+
+
+def are_spots_of_light(greys: Levels, paper_level: NDArray[np.int32], p: Parameters) -> NDArray[np.bool_]:
+    """In which of (n, h, w) what is lighter than the rim is far broader than the one stroke of dark ink: (n,)."""
+    dark = np.ones(len(greys), bool)
+    stroke, alone = stroke_widths(over_paper(greys, paper_level, dark, p), p)
+    spot, _ = stroke_widths(over_paper(greys, paper_level, ~dark, p), p)
+    return alone & (spot > p.spot * stroke)
+
+
+def stroke_widths(inks: Levels, p: Parameters) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Of the ink on each of (n, h, w): area over outline, half a stroke's width in pixels, (n,); whether it is in one
+    piece, (n,).
+    """
     full = ink_contrast(counts(inks), np.zeros(1, np.int32), p)
-    faint = full < np.maximum(p.faintest_ink, p.faintest_over_grain * grain(levels))
-    share = ALL_LEVELS / np.where(faint, np.inf, full)[:, None]
-    ramps = np.rint(((share - p.ink_from) / (p.ink_full - p.ink_from)).clip(0, 1) * 255).astype(np.uint8)
-    return np.stack([ramp.take(ink) for ramp, ink in zip(ramps, inks, strict=True)])
+    edge = p.ink_from + (p.ink_full - p.ink_from) * p.ink_edge
+    masks = np.pad(inks > edge * full[:, None, None], ((0, 0), (1, 1), (1, 1)))
+    area = np.count_nonzero(masks, axis=(1, 2))
+    outline = np.count_nonzero(masks[:, 1:] != masks[:, :-1], axis=(1, 2))
+    outline += np.count_nonzero(masks[:, :, 1:] != masks[:, :, :-1], axis=(1, 2))
+    largest = np.array([pieces.area.max(initial=0) for pieces in find_pieces(masks)])
+    return area / np.maximum(outline, 1), (full >= p.faintest_ink) & (largest >= 0.95 * area)
 
 
 def without_ruling(inks: Levels, p: Parameters) -> Levels:

@@ -14,6 +14,7 @@ class Parameters:
     paper_window: float = 0.4  # of that side; wider than any stroke, or thick markers come out hollow
     faintest_ink: float = 12.0  # grey levels between ink and paper below which a picture is blank
     faintest_over_grain: float = 14.0  # the same, in standard deviations of the paper's grain
+    spot: float = 1.5  # times as wide as a dark stroke: light on the paper, and no ink
     shaded: float = 0.8  # of the brightest paper: where it is darker, ink is as much darker as the paper is
     jump: float = 0.2  # of the darkest ink, along the rim within two pixels: where ink reaches it
     ink_from: float = 0.15  # of the darkest ink: where ink begins
