@@ -1,4 +1,4 @@
-"""What --watch rests on: when a picture is completely written, and who tells that one has come."""
+"""--watch knows when a picture is completely written, and tells of what is no picture when that is."""
 
 import errno
 import os
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from digit_infer import bell, watch
+from digit_infer import watch
 from digit_infer.found import Found
 from digit_infer.report import Tally
 
@@ -45,32 +45,6 @@ def test_an_empty_picture_that_is_open_for_writing_is_waited_for_however_long(tm
         assert watch.state_of_file(str(tmp_path / "a.png")) is False
 
 
-def test_without_watches_left_it_polls(tmp_path, monkeypatch):
-    inotify_simple = pytest.importorskip("inotify_simple")
-
-    def none_left(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(inotify_simple.INotify, "add_watch", none_left)
-    with bell.Bell([str(tmp_path)]) as rung:
-        assert str(rung) == "every 0.25 s (inotify: no space left on device)"
-        rung.wait(soon=False)
-
-
-def test_when_the_kernel_has_lost_count_folders_made_meanwhile_are_watched_too(tmp_path):
-    inotify_simple = pytest.importorskip("inotify_simple")
-    with bell.Bell([str(tmp_path)]) as rung:
-        (tmp_path / "unheard").mkdir()
-        rung.inotify.read(timeout=0)
-        (tmp_path / "unheard/a.png").touch()
-        assert not list(rung.inotify.read(timeout=0))
-        overflow = [inotify_simple.Event(-1, inotify_simple.flags.Q_OVERFLOW, 0, "")]
-        real, rung.inotify.read = rung.inotify.read, lambda timeout: overflow
-        rung.wait(soon=False)
-        (tmp_path / "unheard/b.png").touch()
-        assert list(real(timeout=0))
-
-
 @pytest.fixture
 def passed_over(tmp_path):
     """What tells of files that are no pictures, for rows in out.csv, and the lines that it has written."""
@@ -104,12 +78,3 @@ def test_the_watchers_own_files_hidden_ones_copies_and_pipes_are_left_alone(pass
     (tmp_path / "out.csv2").write_text("something")
     over.tell([str(tmp_path / "out.csv2")])
     assert len(lines) == 1
-
-
-def test_a_file_system_of_another_machine_is_told_by_its_kind(monkeypatch):
-    monkeypatch.setattr(bell, "file_system", lambda path: "nfs4" if path == "/mnt/camera" else "ext4")
-    assert "/mnt/camera is on another machine" in str(bell.Bell(["/mnt/camera"]))
-
-
-def test_the_kind_of_a_file_system_is_read_from_the_kernel():
-    assert bell.file_system("/proc") == "proc"

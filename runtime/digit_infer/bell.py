@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +51,18 @@ class Bell:
         """Watch all folders that are there; watching one again changes nothing."""
         from inotify_simple import flags
 
-        assert self.inotify
         mask = flags.CLOSE_WRITE | flags.MOVED_TO | flags.CREATE | flags.ONLYDIR
         for top in self.folders:
+            self.add_folder(top, mask)
             for folder, subfolders, _ in os.walk(top):
                 subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-                try:
-                    self.inotify.add_watch(folder, mask)
-                except (FileNotFoundError, NotADirectoryError, PermissionError):
-                    continue  # it was removed meanwhile, or cannot be listed either
+                for name in subfolders:  # before it is listed, or a folder made in it meanwhile would have no watch
+                    self.add_folder(os.path.join(folder, name), mask | flags.DONT_FOLLOW)
+
+    def add_folder(self, folder: str, mask: int) -> None:
+        assert self.inotify
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):  # removed meanwhile, a link, or closed
+            self.inotify.add_watch(folder, mask)
 
     def wait(self, soon: bool) -> None:
         """Until it is time to look; `soon` where a file is waited for that nothing will tell of."""
