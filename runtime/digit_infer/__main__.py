@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 from digit_infer.cli import main
@@ -29,7 +30,8 @@ def run() -> NoReturn:
         if error.errno != errno.EPIPE and code != 1:  # whoever reads has had enough, or it has been said
             print(f"Error: cannot write to stdout: {(error.strerror or str(error)).lower()}", file=sys.stderr)
         code = 1
-    sys.stderr.flush()
+    with suppress(OSError):  # of a full disk behind it, where the rows are what matters
+        sys.stderr.flush()
     os._exit(code)
 
 
