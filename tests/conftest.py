@@ -83,8 +83,10 @@ def start_cli():
 
     def start(*arguments, env=None, **options):
         command = [sys.executable, "-m", "digit_infer", *arguments]
+        environment = os.environ | {"PYTHONPATH": package} | (env or {})
+        environment.pop("PYTHONUNBUFFERED", None)  # it would hide that a flush is missing
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": package} | (env or {}), **(pipes | options))
+        return subprocess.Popen(command, env=environment, **(pipes | options))
 
     return start
 
