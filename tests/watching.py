@@ -9,8 +9,8 @@ import time
 NO_NOTIFICATION = "import sys\nsys.modules['inotify_simple'] = None\n"
 
 
-def until(condition, seconds=30):
-    """Wait for a condition; fails where it does not come."""
+def until(condition, seconds=10):
+    """Wait for a condition; fails where it does not come, or only when a watcher looks by itself after 30 s."""
     late = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < late, "still not so"
