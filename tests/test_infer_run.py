@@ -214,12 +214,12 @@ def test_each_name_of_a_slow_list_has_its_row_before_the_next_is_there(sample_fi
 def test_a_list_on_a_stdin_that_does_not_block_is_read_to_its_end(sample_files, start_cli, time_limit):
     listed, written = os.pipe()
     os.set_blocking(listed, False)
-    with time_limit(30), start_cli("-", "--quiet", stdin=listed) as process:
+    with time_limit(30), start_cli("-", "--quiet", stdin=listed) as process, open(written, "wb", buffering=0) as names:
         for path in sample_files[:3]:
-            os.write(written, os.fsencode(path) + b"\n")
+            names.write(os.fsencode(path) + b"\n")
             while not process.stdout.readline().startswith(os.fsencode(path)):
                 pass
-        os.close(written)
+        names.close()
         assert process.stdout.read() == b""
     os.close(listed)
     assert process.returncode == 0
