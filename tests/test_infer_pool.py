@@ -57,14 +57,15 @@ def test_every_item_is_answered_once_and_in_order(count, workers, batch_size):
     assert answers(squared_in_odd_time, range(count), workers, batch_size) == [i * i for i in range(count)]
 
 
-def test_a_slow_first_item_holds_up_no_more_than_its_place(tmp_path):
+def test_a_slow_first_item_holds_up_no_more_than_its_place(tmp_path, time_limit):
     def work_on(item):
         while item == 0 and not (tmp_path / "5").exists():
             time.sleep(0.001)
         (tmp_path / str(item)).touch()
         return item
 
-    assert answers(work_on, range(30), batch_size=1) == list(range(30))
+    with time_limit(20):
+        assert answers(work_on, range(30), batch_size=1) == list(range(30))
 
 
 def test_items_and_answers_larger_than_a_pipe_get_past_each_other(time_limit):
@@ -82,6 +83,17 @@ def test_no_batch_is_larger_than_asked_for():
     sizes = [size for batch in pool.map(lambda count, wait: list(islice(stream, count))) for size in batch]
     assert len(sizes) == 500
     assert 8 < max(sizes) <= 20  # and they grow
+
+
+def test_items_that_take_their_time_are_not_put_into_large_batches():
+    def work(batch):
+        time.sleep(0.03 * len(batch))
+        return len(batch)
+
+    stream = iter(range(60))
+    sizes = list(Pool(work, lambda batch, exit_code: 0, 2, 500).map(lambda count, wait: list(islice(stream, count))))
+    assert sum(sizes) == 60
+    assert max(sizes) == 8  # those at the beginning
 
 
 def test_what_is_not_asked_for_is_not_taken_far_ahead():
@@ -172,6 +184,25 @@ def test_no_worker_is_left_behind_by_a_pool_that_is_given_up_halfway():
     stream.close()
     assert workers
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def test_a_pool_that_is_given_up_waits_for_nobody(time_limit):
+    stream = iter([[0], [60]])
+    pool = Pool(lambda batch: time.sleep(batch[0]) or 0, lambda batch, exit_code: 0, 2, 1)
+    answers = pool.map(lambda count, wait: next(stream, []))
+    assert next(answers) == 0
+    with time_limit(10):
+        answers.close()
+
+
+def test_an_interrupt_is_for_the_parent_alone():
+    worker = Worker(lambda batch: batch, [])
+    for number in range(2):
+        task = Task((number,), [number])
+        worker.start(task)
+        assert worker.finish() == (task, [number])
+        os.kill(worker.process.pid, signal.SIGINT)
+    worker.process.end()
 
 
 def killed_while_stopped(worker):
