@@ -1,5 +1,6 @@
 """--watch gives every picture that is completely written its row, once, whatever happens to it in between."""
 
+import json
 import os
 import resource
 import shutil
@@ -11,10 +12,13 @@ from watching import NO_NOTIFICATION, until
 
 from digit_infer import watch
 
-NOISE_IN_THE_CLOCK = """
-import random, time
-real = time.time
-time.time = lambda: real() - random.choice((0, 60, 86400, 3e8))
+# with a file system that gives no leases, so that time has to tell when a picture is complete
+CLOCK_THAT_JUMPS_BACK = """
+import errno, fcntl, itertools, time
+real, jumps = time.time, itertools.count()
+time.time = lambda: real() - 3600 * next(jumps)
+def refused(*_): raise OSError(errno.EINVAL, "Invalid argument")
+fcntl.fcntl = refused
 """
 
 
@@ -40,7 +44,8 @@ def test_what_comes_has_the_rows_of_a_batch_run_whichever_way_it_comes(inbox, sa
     shutil.copytree(samples / "digits/0", inbox.folder / "before")
     said = inbox.started(env=environment)
     assert ("every 0.25 s" in said) == bool(environment)
-    source = samples / "digits/1/00002.png"
+    source = inbox.folder.parent / "source.png"
+    shutil.copy(samples / "digits/1/00002.png", source)
     inbox.rename_in(source, "renamed.png")
     shutil.copy(source, inbox.folder / "closed.png")
     os.link(source, inbox.folder / "linked.png")
@@ -72,6 +77,34 @@ def test_a_picture_that_is_being_written_has_no_row_until_it_is_closed(inbox, pn
         file.write(png[100:])
     inbox.await_rows("slow.png")
     assert b"inbox/slow.png,ok," in inbox.rows.read_bytes()
+
+
+def test_an_empty_picture_has_its_row_and_another_empty_file_its_line_soon(inbox, time_limit):
+    inbox.started()
+    (inbox.folder / "a.png").touch()
+    inbox.await_rows("a.png")
+    (inbox.folder / "notes.txt").touch()
+    with time_limit(10):
+        assert inbox.process.stderr.readline() == b"passed over inbox/notes.txt: not a picture\n"
+
+
+def test_the_record_tells_whether_it_watches_and_what_it_has_read(inbox, png):
+    record = inbox.folder.parent / "rows.csv.run.json"
+    (inbox.folder / "a.png").write_bytes(png)
+    inbox.started()
+    inbox.await_rows("a.png")
+    assert json.loads(record.read_text())["status"] == "watching"
+    inbox.stop()
+    stopped = json.loads(record.read_text())
+    assert (stopped["status"], stopped["counts"]["pictures"]) == ("stopped", 1)
+
+
+def test_there_are_never_rows_without_a_record_to_go_on_by(inbox, with_site):
+    killed = "import os, signal\nfrom digit_infer.sinks import RowFile\n"
+    killed += "RowFile.open = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+    inbox.start(env=with_site(killed))
+    assert inbox.ended()[0] == -signal.SIGKILL
+    assert (inbox.folder.parent / "rows.csv.run.json").exists()
 
 
 def test_a_restart_reads_what_came_meanwhile_and_nothing_twice(inbox, sample_files):
@@ -152,7 +185,7 @@ def test_it_writes_no_row_into_a_file_that_another_program_has_changed(change, i
 
 
 def test_a_clock_that_jumps_back_changes_nothing(inbox, sample_files, with_site):
-    environment = with_site(NOISE_IN_THE_CLOCK)
+    environment = with_site(CLOCK_THAT_JUMPS_BACK)
     inbox.started(env=environment)
     for number, path in enumerate(sample_files[:20]):
         shutil.copy(path, inbox.folder)
@@ -179,7 +212,7 @@ def test_names_of_copies_under_way_are_passed_over_until_they_are_renamed(inbox,
 
 def test_killed_again_and_again_while_pictures_come_it_loses_and_doubles_none(inbox, sample_files):
     for number in range(4):
-        inbox.start()
+        inbox.started() if number % 2 else inbox.start()
         for path in sample_files[25 * number : 25 * number + 25]:
             inbox.rename_in(path, path.name)
             time.sleep(0.02)

@@ -12,11 +12,17 @@ from digit_infer.found import Found
 from digit_infer.report import Tally
 
 
-def test_where_the_kernel_does_not_know_a_picture_is_read_once_it_changes_no_more(tmp_path, png, monkeypatch):
-    def no_lease(*_):
+@pytest.fixture
+def no_lease(monkeypatch):
+    """A file system whose kernel does not tell whether a file is open for writing."""
+
+    def refused(*_):
         raise OSError(errno.EINVAL, "Invalid argument")
 
-    monkeypatch.setattr("fcntl.fcntl", no_lease)
+    monkeypatch.setattr("fcntl.fcntl", refused)
+
+
+def test_where_the_kernel_does_not_know_a_picture_is_read_once_it_changes_no_more(tmp_path, png, no_lease, monkeypatch):
     path, waiting = tmp_path / "a.png", watch.Waiting()
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
@@ -33,6 +39,39 @@ def test_where_the_kernel_does_not_know_a_picture_is_read_once_it_changes_no_mor
     assert not complete()
     now += watch.SETTLED
     assert complete()
+
+
+def test_where_the_kernel_does_not_know_what_is_written_in_place_is_another_state(tmp_path, png, no_lease):
+    path = tmp_path / "a.png"
+    path.write_bytes(bytes(len(png)))
+    os.utime(path, ns=(1, 1))
+    before = watch.state_of_file(str(path))
+    path.write_bytes(png)
+    assert watch.state_of_file(str(path)) != before
+
+
+def test_looking_at_a_picture_leaves_nothing_open(tmp_path, png):
+    (tmp_path / "a.png").write_bytes(png)
+    before = os.listdir("/proc/self/fd")
+    assert watch.state_of_file(str(tmp_path / "a.png")) is True
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_broken_link_and_a_picture_closed_to_us_are_to_have_their_row(tmp_path, monkeypatch):
+    (tmp_path / "a.png").symlink_to("nowhere")
+    assert watch.state_of_file(str(tmp_path / "a.png")) is True
+
+    def closed(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("os.open", closed)
+    assert watch.state_of_file(str(tmp_path / "b.png")) is True
+
+
+@pytest.mark.parametrize("name", ["a.png.part", "a.PNG.PART", "a.png.filepart", "a.tmp", "a.temp", "a.png~"])
+def test_a_copy_under_way_is_waited_for(name, tmp_path, png):
+    (tmp_path / name).write_bytes(png)
+    assert not list(watch.Waiting().complete([Found(str(tmp_path / name))]))
 
 
 def test_an_empty_picture_may_be_about_to_be_opened_again(tmp_path):
@@ -67,8 +106,18 @@ def test_what_is_no_picture_is_told_once_when_it_is_completely_written(passed_ov
     assert lines == [f"passed over {tmp_path}/a.pdf: not a picture"]
 
 
-def test_the_watchers_own_files_hidden_ones_copies_and_pipes_are_left_alone(passed_over, tmp_path, time_limit):
+def test_a_name_that_is_passed_over_does_not_drive_the_terminal(passed_over, tmp_path):
     over, lines = passed_over
+    (tmp_path / "a\x1b[2J.pdf").write_text("something")
+    over.tell([str(tmp_path / "a\x1b[2J.pdf")])
+    assert lines == [f"passed over {tmp_path}/a\\x1b[2J.pdf: not a picture"]
+
+
+def test_the_watchers_own_files_hidden_ones_copies_and_pipes_are_left_alone(
+    passed_over, tmp_path, time_limit, monkeypatch
+):
+    over, lines = passed_over
+    monkeypatch.setattr(watch, "SETTLED", 0)
     os.mkfifo(tmp_path / "pipe")
     for name in ("out.csv", "out.csv.run.json", ".hidden", "a.png.part"):
         (tmp_path / name).write_text("something")

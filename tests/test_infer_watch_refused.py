@@ -1,5 +1,7 @@
 """--watch says in one line why it cannot begin or go on, and leaves the rows alone."""
 
+import json
+
 import pytest
 from watching import NO_NOTIFICATION
 
@@ -14,29 +16,56 @@ def refused(inbox, *options):
     return said.splitlines()[-1]
 
 
-def test_a_model_cut_off_during_copying_is_refused_and_the_rows_stay(inbox, png, tmp_path):
+@pytest.fixture
+def stopped(inbox, png):
+    """An inbox with one picture that has its row, its watcher stopped; what the rows are."""
     (inbox.folder / "a.png").write_bytes(png)
     inbox.started()
     inbox.await_rows("a.png")
     inbox.stop()
-    before, content = inbox.rows.read_bytes(), read_bundle("nano").content
+    return inbox.rows.read_bytes()
+
+
+def test_a_model_cut_off_during_copying_is_refused_and_the_rows_stay(stopped, inbox, tmp_path):
+    content = read_bundle("nano").content
     for length in (0, 1000, len(content) // 2, len(content) - 5000, len(content) - 1):
         (tmp_path / "cut.tflite").write_bytes(content[:length])
         assert refused(inbox, "-m", "cut.tflite").startswith("Error: cut.tflite ")
-        assert inbox.rows.read_bytes() == before
+        assert inbox.rows.read_bytes() == stopped
 
 
-def test_rows_of_another_model_are_not_gone_on_with(inbox, png):
-    (inbox.folder / "a.png").write_bytes(png)
-    inbox.started()
-    inbox.await_rows("a.png")
-    inbox.stop()
-    before = inbox.rows.read_bytes()
-    assert "another model_sha256" in refused(inbox, "-m", "small")
-    assert inbox.rows.read_bytes() == before
+OTHERS = {
+    "model": (["-m", "small"], "model_sha256"),
+    "threshold": (["--min-confidence", "0.9"], "options"),
+    "labels": (["--labels", "folders"], "options"),
+    "one folder more": (["."], "inputs"),
+}
+
+
+@pytest.mark.parametrize(("options", "named"), OTHERS.values(), ids=OTHERS)
+def test_rows_of_another_run_are_not_gone_on_with(options, named, stopped, inbox):
+    assert f"another {named}: " in refused(inbox, *options)
+    assert inbox.rows.read_bytes() == stopped
+
+
+def test_rows_of_another_normaliser_are_not_gone_on_with(stopped, inbox):
+    record = inbox.folder.parent / "rows.csv.run.json"
+    earlier = json.loads(record.read_text())
+    earlier["normaliser"]["version"] -= 1
+    record.write_text(json.dumps(earlier))
+    assert "another normaliser: version: " in refused(inbox)
+    assert inbox.rows.read_bytes() == stopped
+
+
+def test_force_replaces_the_rows_of_another_model(stopped, inbox):
     inbox.started("-m", "small", "--force")
     inbox.await_rows("a.png")
     inbox.stop()
+
+
+def test_rows_as_parquet_are_refused(inbox):
+    pytest.importorskip("pyarrow")
+    assert refused(inbox, "-o", "rows.parquet") == "Error: rows.parquet: --watch writes .csv or .jsonl"
 
 
 def test_what_is_no_folder_is_refused(inbox, png, tmp_path):
@@ -75,11 +104,15 @@ def test_neither_a_second_watcher_nor_a_run_writes_into_its_rows(inbox, png, run
     assert sorted(path.name for path in inbox.folder.parent.iterdir()) == ["inbox", "rows.csv", "rows.csv.run.json"]
 
 
-def test_rows_of_the_same_names_in_another_working_folder_are_not_gone_on_with(inbox, png, run_cli, tmp_path):
+def test_the_lock_is_that_of_what_a_link_points_to(inbox, png, run_cli):
     (inbox.folder / "a.png").write_bytes(png)
+    inbox.rows.symlink_to("real.csv")
     inbox.started()
-    inbox.await_rows("a.png")
-    inbox.stop()
+    done = run_cli("inbox", "-o", "real.csv", "--force", cwd=inbox.folder.parent)
+    assert b"another digit-infer is writing real.csv" in done.stderr
+
+
+def test_rows_of_the_same_names_in_another_working_folder_are_not_gone_on_with(stopped, inbox, run_cli, tmp_path):
     (tmp_path / "elsewhere/inbox").mkdir(parents=True)
     done = run_cli("--watch", "inbox", "-o", str(inbox.rows), "-m", "nano", cwd=tmp_path / "elsewhere")
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
