@@ -206,6 +206,7 @@ FORMS = {
     "u2": lambda pixels: pixels.astype(np.uint16) * 257,
     "big-endian": lambda pixels: pixels.astype(">u2") * 257,
     "u2 of little contrast": lambda pixels: pixels.astype(np.uint16) * 4 + 30000,
+    "i1, dark below zero": lambda pixels: (pixels.astype(np.int16) - 128).astype(np.int8),
     "u4": lambda pixels: pixels.astype(np.uint32),
     "-1 to 1": lambda pixels: pixels / 127.5 - 1,
     "standardised": lambda pixels: (pixels / 255 - 0.1307) / 0.3081,
@@ -217,6 +218,21 @@ def test_an_array_of_another_shape_or_type_reads_the_same(change, sample_pixels,
     np.save(tmp_path / "a.npy", change(sample_pixels))
     rows = rows_of(tmp_path / "a.npy")
     assert [(row["status"], row["digit"]) for row in rows] == [(row["status"], row["digit"]) for row in as_files]
+
+
+@pytest.mark.parametrize("shape", [(2, 784), (2, 28, 28), (2, 28, 28, 3)], ids=str)
+def test_mnists_own_format_holds_pictures_of_any_shape(shape, tmp_path):
+    (tmp_path / "a-idx3-ubyte").write_bytes(idx(np.zeros(shape, np.uint8)))
+    assert [row["path"] for row in rows_of(tmp_path / "a-idx3-ubyte")] == [
+        f"{tmp_path}/a-idx3-ubyte[{i}]" for i in (0, 1)
+    ]
+    assert {row["reason"] for row in rows_of(tmp_path / "a-idx3-ubyte")} == {"blank"}
+
+
+def test_no_spreadsheet_takes_the_name_of_an_array_for_a_formula(sample_pixels, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("=a.npy", sample_pixels[:1])
+    assert [row["path"] for row in rows_of("=a.npy")] == ["./=a.npy[0]"]
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])

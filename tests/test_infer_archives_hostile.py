@@ -174,6 +174,13 @@ def test_a_header_without_end_is_never_held(tmp_path):
     assert found_in(tmp_path / "a.npy") == [("", "damaged archive: not pictures")]
 
 
+def test_a_picture_of_an_array_larger_than_the_limit_is_refused_before_it_is_read(tmp_path):
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (1, 4096, 4096)})
+    reason = "damaged archive: pictures are at most 64 mb, these have 128"
+    assert found_in(tmp_path / "a.npy") == [("", reason)]
+
+
 SPARSE = {
     "gnu": lambda info: setattr(info, "type", tarfile.GNUTYPE_SPARSE),
     "pax": lambda info: info.pax_headers.update({"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}),

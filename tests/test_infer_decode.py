@@ -1,5 +1,7 @@
 """Every kind of picture file that people have comes out as grey or colour levels, the right way up."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -133,6 +135,14 @@ def test_large_pictures_are_reduced(width, height, suffix, tmp_path):
     assert pixels.shape[1] / pixels.shape[0] == pytest.approx(width / height, rel=0.1)
     expected = np.asarray(page.resize(pixels.shape[::-1], Image.Resampling.BOX))
     assert np.mean((pixels < 130) == (expected < 130)) > 0.97
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_reading_a_picture_leaves_nothing_open(suffix, tmp_path):
+    GREY_PAGE.save(tmp_path / f"a.{suffix}")
+    before = os.listdir("/proc/self/fd")
+    read_picture(tmp_path / f"a.{suffix}")
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_pictures_up_to_the_limit_stay_as_they_are(tmp_path):

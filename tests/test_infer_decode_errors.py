@@ -155,7 +155,7 @@ def test_a_file_without_permission_says_so(locked_picture, ordinary_user):
 def test_a_named_pipe_is_refused_instead_of_waited_for(tmp_path, time_limit):
     os.mkfifo(tmp_path / "a.png")
     with time_limit(3):
-        reason(tmp_path / "a.png")
+        assert reason(tmp_path / "a.png") == "not a regular file"
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow's; what counts here is the exception

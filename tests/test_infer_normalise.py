@@ -32,6 +32,31 @@ def test_what_is_like_mnist_passes_bit_for_bit(sample_pixels):
         np.testing.assert_array_equal(normalised.pixels, pixels)
 
 
+def smaller(pixels):
+    sheet = Image.new("L", (28, 28))
+    sheet.paste(Image.fromarray(pixels).resize((22, 22)), (3, 3))
+    return np.asarray(sheet)
+
+
+UNLIKE = {
+    "by 2 px off the middle": lambda pixels: np.roll(pixels, 2, 1),
+    "by 3 px": lambda pixels: np.roll(pixels, 3, 1),
+    "pale": lambda pixels: pixels // 2,
+    "smaller": smaller,
+}
+
+
+@pytest.mark.parametrize("change", UNLIKE.values(), ids=UNLIKE)
+def test_what_has_but_the_size_of_mnist_is_normalised(change, sample_pixels):
+    for digit in sample_pixels[::10]:
+        pixels = normalise(change(digit)).pixels
+        assert (pixels != change(digit)).any()
+        assert pixels.max() == 255
+        rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
+        assert 19 <= max(np.ptp(rows), np.ptp(columns)) + 1 <= 20
+        assert abs(pixels.sum(0) @ np.arange(28) / pixels.sum() - MIDDLE) <= 0.6
+
+
 @pytest.mark.parametrize("change", VARIANTS.values(), ids=VARIANTS)
 def test_the_digit_is_read_however_it_is_drawn(change, ten_digits, classifier):
     normalised = [normalise(change(digit)) for digit in ten_digits]

@@ -1,13 +1,16 @@
 """What the command line names is found: every picture once, in a fixed order, and nothing else."""
 
+import glob
 import inspect
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from digit_infer import sources
 from digit_infer.errors import InputError
 from digit_infer.labels import digit_of_folder
 from digit_infer.sources import at_least_one, find_blocks, find_images
@@ -35,6 +38,34 @@ def test_a_folder_is_read_to_the_bottom_in_sorted_order(tmp_path):
         picture(tmp_path / name)
     expected = ["10.png", "9.png", "a.png", "b.png", "another/y.png", "sub/z.png", "sub/deep/c.png"]
     assert paths(tmp_path) == [str(tmp_path / name) for name in expected]
+
+
+@pytest.mark.parametrize("count", [3, 4, 9])
+def test_of_a_folder_too_large_to_be_sorted_every_picture_is_found_once(count, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "LISTED", 3)
+    monkeypatch.setattr(sources, "TOGETHER", 2)
+    real = os.scandir
+
+    @contextmanager
+    def backwards(path):
+        yield iter(sorted(real(path), key=lambda entry: entry.name, reverse=True))
+
+    monkeypatch.setattr("os.scandir", backwards)
+    names = [picture(tmp_path / f"{i}.png") for i in range(count)]
+    assert paths(tmp_path) == (names if count <= 3 else names[::-1])
+
+
+def test_a_folder_that_cannot_be_listed_is_yielded_for_its_row_to_say_so(tmp_path, monkeypatch):
+    good, closed, real = picture(tmp_path / "a.png"), tmp_path / "closed", os.scandir
+    closed.mkdir()
+
+    def scandir(path):
+        if path == str(closed):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    assert paths(tmp_path) == [good, str(closed)]
 
 
 def test_folders_may_lie_deeper_than_python_recurses(tmp_path):
@@ -70,6 +101,12 @@ def test_a_picture_without_a_known_suffix_is_found_by_its_content(name, kind, tm
     assert paths(tmp_path) == [good]
 
 
+@pytest.mark.parametrize("start", [b"MM\0*", b"BM\n\n\n\n\0\0\0\0", b"RIFF\n\0\0\0WEBP"], ids=repr)
+def test_the_first_bytes_of_a_picture_are_known_whatever_lies_between(start, tmp_path):
+    (tmp_path / "scan").write_bytes(start + bytes(20))
+    assert paths(tmp_path) == [str(tmp_path / "scan")]
+
+
 @pytest.mark.parametrize("name", ["a.JPG", "b.Jpeg", "c.tif", "d.jfif", "e.pgm"])
 def test_a_known_suffix_is_enough_so_that_a_damaged_picture_gets_its_row(name, tmp_path):
     broken = text(tmp_path / name)
@@ -102,7 +139,9 @@ def test_a_hidden_folder_named_by_itself_is_read(tmp_path):
         ("s*", ["sub/d.png"]),
     ],
 )
-def test_a_glob_stands_for_its_sorted_matches(pattern, expected, tmp_path):
+def test_a_glob_stands_for_its_sorted_matches(pattern, expected, tmp_path, monkeypatch):
+    real = glob.glob
+    monkeypatch.setattr("glob.glob", lambda *given, **options: sorted(real(*given, **options), reverse=True))
     for name in ("b.png", "a.png", "c.jpg", "sub/d.png"):
         picture(tmp_path / name)
     assert paths(tmp_path / pattern) == [str(tmp_path / name) for name in expected]
@@ -136,11 +175,12 @@ def test_a_loop_of_links_ends(tmp_path, time_limit):
         assert paths(tmp_path) == [good]
 
 
-def test_a_link_to_a_picture_is_a_picture_and_a_broken_one_gets_its_row(tmp_path):
+def test_a_link_to_a_picture_is_a_picture_and_a_broken_one_or_one_to_itself_gets_its_row(tmp_path):
     good = picture(tmp_path / "a.png")
     (tmp_path / "b.png").symlink_to(good)
     (tmp_path / "c.png").symlink_to(tmp_path / "gone.png")
-    assert paths(tmp_path) == [good, str(tmp_path / "b.png"), str(tmp_path / "c.png")]
+    (tmp_path / "d.png").symlink_to("d.png")
+    assert paths(tmp_path) == [good, *(str(tmp_path / name) for name in ("b.png", "c.png", "d.png"))]
     assert paths(tmp_path / "c.png") == [str(tmp_path / "c.png")]
 
 
