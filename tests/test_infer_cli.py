@@ -62,10 +62,10 @@ def test_json_lines_hold_the_same_rows(digits, tmp_path):
     assert lines[0]["expected"] is None
 
 
-@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "ROWS.CSV", "ROWS.JSONL"])
 def test_stdout_gets_rows_in_the_format_that_is_asked_for(digits, tmp_path, name):
     infer(digits, "-o", tmp_path / name)
-    result = infer(digits, "--format", name.removeprefix("rows."))
+    result = infer(digits, "--format", name.lower().removeprefix("rows."))
     assert result.stdout == (tmp_path / name).read_text()
 
 

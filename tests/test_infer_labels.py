@@ -137,9 +137,10 @@ def test_the_usual_names_of_columns_are_known(header, data):
         "path\tlabel\nimages/a.png\t7\n",
         "Path, Label\nimages/a.png, 7\n",
         "path,label\nimages/a.png,7.0\n",
+        "path,label\nimages/a.png,7.00\n",
         "path,label\nimages/a.png,07\n",
     ],
-    ids=["semicolons", "tabs", "capitals and blanks", "as a float", "with a zero"],
+    ids=["semicolons", "tabs", "capitals and blanks", "as a float", "with two decimals", "with a zero"],
 )
 def test_tables_as_other_programs_write_them_are_read(table, data):
     (data / "labels.csv").write_bytes(table.encode())

@@ -144,6 +144,11 @@ def test_the_accuracy_gate_is_missed_where_the_truth_is_unknown():
     assert missed_gates(parity, None, 100) == []
 
 
+def test_a_gate_is_missed_where_nothing_was_compared():
+    assert missed_gates(None, None, 99.0) == ["nothing was compared: no picture could be read"]
+    assert missed_gates(None, None, None) == []
+
+
 def test_the_table_shows_numbers_flips_and_truth():
     table = parity_table(compare(REFERENCE, CANDIDATE, LABELS, NAMES), "float.tflite", "base")
     assert "base with float.tflite over 4 pictures" in table

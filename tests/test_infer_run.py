@@ -135,6 +135,9 @@ OTHERS = {
     "table": b"path,label\n",
     "list": b"[]",
     "rows": b'{"path": "a"}\n{"path": "b"}\n',
+    "number": b"7",
+    "null": b"null",
+    "text": b'"steps"',
     "run record": b'{"counts": {}, "parity": null, "options": {}}',
 }
 
@@ -249,6 +252,17 @@ def test_a_list_on_stdin_may_end_its_names_with_nul(images, monkeypatch):
     assert "no such file" not in result.stdout
     lines = infer("-", input="\r\n".join(paths) + f"\0{odd}\n")
     assert [row["path"] for row in csv_rows(lines.stdout)] == [*paths, f"{images}/7/x", ".png"]
+
+
+def test_the_last_name_of_a_list_needs_no_line_feed(sample_files):
+    paths = list(map(str, sample_files[:3]))
+    assert [row["path"] for row in csv_rows(infer("-", input="\n".join(paths)).stdout)] == paths
+
+
+def test_a_name_that_begins_like_a_picture_is_a_name(png, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "GIF89a.png").write_bytes(png)
+    assert "\nGIF89a.png,ok," in infer("-", input="GIF89a.png\n").stdout
 
 
 def test_a_picture_on_stdin_is_one_line(png):
