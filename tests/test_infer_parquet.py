@@ -53,6 +53,14 @@ def test_an_existing_folder_is_refused_and_force_replaces_it(images, out):
     assert sorted(path.name for path in out.iterdir()) == ["rows.parquet", "rows.parquet.run.json"]
 
 
+def test_force_over_an_interrupted_run_keeps_none_of_its_parts(images, out):
+    infer(images / "3", "-o", out / "rows.parquet")
+    (out / "rows.parquet").rename(out / "rows.parquet.partial")
+    assert infer(images / "8", "-o", out / "rows.parquet", "--force").exit_code == 0
+    rows = parquet.ParquetFolder(out / "rows.parquet").kept_rows(out / "rows.parquet")
+    assert {row.digit for row in rows} == {8}
+
+
 def test_whole_parts_are_kept_by_resume_and_the_rest_is_read(images, out, monkeypatch):
     monkeypatch.setattr(parquet, "PART", 5)
     infer(images, "-o", out / "whole.parquet", "--batch-size", "5")
@@ -98,8 +106,13 @@ def test_a_torn_part_is_one_line(options, images, out):
     assert (result.exit_code, result.stderr) == (1, line)
 
 
-def test_a_part_has_its_name_when_the_disk_has_it(images, out, monkeypatch):
+def test_a_part_has_its_name_when_the_disk_has_all_of_it(images, out, monkeypatch):
     synced = []
-    monkeypatch.setattr("os.fsync", lambda number: synced.append(os.readlink(f"/proc/self/fd/{number}")))
+
+    def fsync(number):
+        synced.append((os.readlink(f"/proc/self/fd/{number}"), os.stat(number).st_size))
+
+    monkeypatch.setattr("os.fsync", fsync)
     infer(images, "-o", out / "rows.parquet")
-    assert synced == [f"{out}/rows.parquet.partial/part-00000.writing"]
+    size = (out / "rows.parquet/part-00000.parquet").stat().st_size
+    assert synced == [(f"{out}/rows.parquet.partial/part-00000.writing", size)]

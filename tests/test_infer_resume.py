@@ -152,6 +152,13 @@ def test_rows_that_another_run_was_to_replace_do_not_pass_for_its_own(whole, ima
     assert_refused(infer(images, "-o", whole[0], "--resume"), "did not end", "--force")
 
 
+def test_a_run_that_was_to_replace_other_rows_is_gone_on_with(torn, images, out):
+    path, content = torn
+    path.write_bytes(content[: content.index(b"\n") + 1])  # of a run before the one with --force
+    assert infer(images, "-o", path, "--resume").exit_code == 3
+    assert path.read_bytes() == content
+
+
 @pytest.mark.parametrize("options", ["{}", "[]", "null", '{"min_confidence": null}'])
 def test_a_record_of_other_options_is_named_whatever_it_holds(options, torn, images, out):
     record = next(out.glob("*.run.json"))
@@ -256,15 +263,26 @@ def test_without_a_readable_run_record_nothing_is_gone_on_with(record, torn, ima
     assert contents(out) == before
 
 
-@pytest.mark.parametrize(
-    "line", [b"a,b\n", b",,,x,,,,,\n", b"\0" * 50 + b"\n", b"a" * 99 + b"\xff,ok,1,1,1,1,1,,\n"], ids=repr
-)
-def test_rows_that_somebody_has_damaged_are_refused(line, torn, images, out):
-    path, content = torn
-    partial = out / "rows.csv.partial"
-    partial.write_bytes(content[: content.index(b"\n") + 1] + line)
+DAMAGES = {
+    "two fields": (".csv", b"a,b\n"),
+    "one field more": (".csv", b"a,ok,1,1,1,1,1,,,more\n"),
+    "no number": (".csv", b",,,x,,,,,\n"),
+    "zeros": (".csv", b"\0" * 50 + b"\n"),
+    "not UTF-8": (".csv", b"a" * 99 + b"\xff,ok,1,1,1,1,1,,\n"),
+    "a field larger than csv reads": (".csv", b"a" * 200_000 + b",ok,1,1,1,1,1,,\n"),
+    "json of a number": (".jsonl", b"7\n"),
+    "json of other keys": (".jsonl", b'{"path": "a", "more": 1}\n'),
+}
+
+
+@pytest.mark.parametrize(("suffix", "line"), DAMAGES.values(), ids=DAMAGES)
+def test_rows_that_somebody_has_damaged_are_refused(suffix, line, images, out):
+    path = out / f"rows{suffix}"
+    infer(images, "-o", path)
+    path.unlink()
+    (out / f"{path.name}.partial").write_bytes(RowFile(path).kind.header + line)
     before = contents(out)
-    assert_refused(infer(images, "-o", path, "--resume"), "rows.csv.partial", "--force")
+    assert_refused(infer(images, "-o", path, "--resume"), f"{path.name}.partial is damaged", "--force")
     assert contents(out) == before
 
 

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from digit_infer import found
 from digit_infer.cli import main
@@ -66,6 +67,16 @@ def test_only_errors_are_read_again_and_the_order_stays(rows, images, mended):
     assert "7 pictures: 7 ok, 0 rejected, 0 errors" in result.stderr
     assert json.loads(rows.with_name(f"{rows.name}.run.json").read_text())["counts"]["ok"] == 7
     assert sorted(path.name for path in rows.parent.iterdir()) == [rows.name, f"{rows.name}.run.json"]
+
+
+def test_what_was_rejected_is_not_read_again(rows, images, mended):
+    Image.new("L", (60, 60), 255).save(images / "blank.png")
+    infer(images, "-o", rows, "--force")
+    expected = mended(rows)
+    assert b"blank" in expected
+    (images / "blank.png").write_bytes(b"whoever reads this again, gets an error")
+    assert again(images, rows).exit_code == 0
+    assert rows.read_bytes() == expected
 
 
 def test_what_is_an_error_still_stays_one(rows, images, mended):
