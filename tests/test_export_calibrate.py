@@ -53,6 +53,8 @@ def test_the_calibration_error_is_nothing_for_honest_probabilities_and_the_gap_f
     assert calibration_error(softmax(logits), labels) < 0.01
     sure = np.eye(10, dtype=np.float32)[np.zeros(4, int)]
     assert calibration_error(sure, np.array([0, 0, 0, 1])) == pytest.approx(0.25)
+    most = np.array([[0.95, 0.05] + [0] * 8], np.float32)  # in one bin with what is certain
+    assert calibration_error(np.concatenate([sure[:1], most]), np.array([1, 0])) == pytest.approx(0.475)
     half = np.tile(np.array([[0.55, 0.45] + [0] * 8], np.float32), (2, 1))
     both = np.concatenate([sure, half])  # gaps of 0.25 for four pictures and of 0.45 for two
     assert calibration_error(both, np.array([0, 0, 0, 1, 0, 0])) == pytest.approx((4 * 0.25 + 2 * 0.45) / 6)

@@ -50,6 +50,12 @@ def test_only_hidden_weights_take_4_bits_and_each_keeps_its_value(model, sample_
         np.testing.assert_array_equal(packed[kernel.shape].reshape(kernel.shape), np.round(kernel / step))
 
 
+def test_what_holds_4_bits_asks_for_the_version_that_has_them(model, sample_pixels):
+    packed = flatbuffer_utils.convert_bytearray_to_object(bytearray(convert(model, "int8", sample_pixels)))
+    dense = flatbuffer_utils.schema_fb.BuiltinOperator.FULLY_CONNECTED
+    assert {code.version for code in packed.operatorCodes if code.builtinCode == dense} == {10}
+
+
 def test_a_packed_model_reads_as_the_network_it_was_made_from(model, sample_pixels):
     content = convert(model, "int8", sample_pixels)
     read = Classifier(parse_bundle("packed", content), find_engine()).classify(sample_pixels)

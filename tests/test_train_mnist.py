@@ -78,6 +78,11 @@ def test_a_pickle_that_is_more_than_arrays_is_not_run(home, no_keras_host, monke
     assert not (home / "exploded").exists()
 
 
+def test_an_array_that_is_not_numpys_is_none(home):
+    with pytest.raises(DataError, match=r"os\.dtype, which is not an array"):
+        mnist.ArraysOnly(io.BytesIO(b"cos\ndtype\n.")).load()
+
+
 def test_without_any_source_one_line_says_what_to_do(home, no_keras_host, monkeypatch):
     def fail(command, **options):
         raise subprocess.CalledProcessError(1, command)
