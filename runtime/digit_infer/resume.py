@@ -98,7 +98,7 @@ def check_same_run(record: Path, about: dict[str, Any]) -> str | None:
 
 def difference(name: str, then: object, now: object) -> str:
     """The first setting that differs, with both its values."""
-    if isinstance(then, dict) and isinstance(now, dict):
-        inner = next(inner for inner in then | now if then.get(inner) != now.get(inner))
-        return difference(f"{name}: {inner}", then.get(inner), now.get(inner))
+    if isinstance(then, dict) and isinstance(now, dict) and then.keys() == now.keys():
+        inner = next(inner for inner in now if then[inner] != now[inner])
+        return difference(f"{name}: {inner}", then[inner], now[inner])
     return f"{name}: {json.dumps(then)}, not {json.dumps(now)}"
