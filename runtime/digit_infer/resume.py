@@ -98,7 +98,8 @@ def check_same_run(record: Path, about: dict[str, Any]) -> str | None:
 
 def difference(name: str, then: object, now: object) -> str:
     """The first setting that differs, with both its values."""
-    if isinstance(then, dict) and isinstance(now, dict) and then.keys() == now.keys():
-        inner = next(inner for inner in now if then[inner] != now[inner])
-        return difference(f"{name}: {inner}", then[inner], now[inner])
+    if isinstance(then, dict) and isinstance(now, dict):
+        pairs = {inner: (then.get(inner, "unknown"), now.get(inner, "unknown")) for inner in then | now}
+        inner, (one, other) = next((inner, pair) for inner, pair in pairs.items() if pair[0] != pair[1])
+        return difference(f"{name}: {inner}", one, other)
     return f"{name}: {json.dumps(then)}, not {json.dumps(now)}"
