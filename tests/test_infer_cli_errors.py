@@ -299,5 +299,5 @@ def test_a_pillow_that_cannot_be_loaded_is_an_error_of_one_line(tmp_path):
     command = [sys.executable, "-m", "digit_infer", "samples/harder"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 1
-    line = "libfoo.so.7: cannot open shared object file: digit-infer --doctor says what mends it"
+    line = "libfoo.so.7: cannot open shared object file: digit-infer --doctor says how to fix it"
     assert done.stderr == f"Error: {line}\n"

@@ -1,4 +1,4 @@
-"""--doctor names what is missing on a machine, and the one command that mends it."""
+"""--doctor names what is missing on a machine, and the one command that fixes it."""
 
 import os
 import subprocess
@@ -82,7 +82,7 @@ def test_a_healthy_machine_is_told_what_would_be_used(classifier):
     assert "FULLY_CONNECTED 4" in lines["model"]
     assert lines[classifier.engine.name] == f"{classifier.engine.version}, works"
     assert "golden vectors of small on" in lines["used"]
-    assert {"fault", "mend"}.isdisjoint(lines)
+    assert {"fault", "fix"}.isdisjoint(lines)
 
 
 @pytest.mark.parametrize(("machine", "runtimes", "fault", "command"), BROKEN.values(), ids=BROKEN)
@@ -92,7 +92,7 @@ def test_a_broken_machine_is_told_what_is_wrong_and_one_command(machine, runtime
     assert (result.exit_code, result.stderr) == (1, "")
     *_, last = lines = result.stdout.splitlines()
     if command:
-        assert last == f"mend            {command}"
+        assert last == f"fix             {command}"
         last = lines[-2]
     assert last.startswith("fault  ")
     assert fault in last
@@ -100,8 +100,8 @@ def test_a_broken_machine_is_told_what_is_wrong_and_one_command(machine, runtime
 
 def test_a_runtime_that_is_asked_for_is_the_one_examined(on):
     on(PI64, litert="raise ImportError('torn')\n")
-    assert examine("nano", "tflite-runtime").mend == "pip install tflite-runtime 'numpy<2'"
-    assert examine("nano", "litert").mend == "pip install --force-reinstall ai-edge-litert"
+    assert examine("nano", "tflite-runtime").fix == "pip install tflite-runtime 'numpy<2'"
+    assert examine("nano", "litert").fix == "pip install --force-reinstall ai-edge-litert"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_model_with_operators_newer_than_the_runtime_is_named_with_the_operato
     found = examine(str(newer_model), classifier.engine.name)
     assert "FULLY_CONNECTED 99" in found.lines[-1]
     assert "has no FULLY_CONNECTED version 99, which the model needs" in found.fault
-    assert found.mend.endswith(command)
+    assert found.fix.endswith(command)
 
 
 def test_a_model_cut_off_during_copying_is_damaged_and_no_command_mends_that(tmp_path):
@@ -159,7 +159,7 @@ def test_a_package_that_cannot_be_loaded_is_named_with_the_reason(package, fault
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     found = examine("nano", None)
     assert found.fault.endswith(f"cannot be loaded: ImportError: {fault}")
-    assert found.mend == command
+    assert found.fix == command
 
 
 @pytest.mark.parametrize("machine", [PI32, Machine("armv8l", 32, 11, 36), Machine("aarch64", 32, 11, 36)], ids=str)

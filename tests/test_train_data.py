@@ -108,14 +108,14 @@ def test_a_folder_with_too_few_pictures_of_a_class_is_told_which_are_for_the_tes
 def test_an_unreadable_picture_is_named(samples, tmp_path):
     shutil.copytree(samples / "digits", tmp_path / "digits")
     (tmp_path / "digits" / "3" / "broken.png").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"3/broken\.png: not an image; mend or remove it"):
+    with pytest.raises(DataError, match=r"3/broken\.png: not an image; fix or remove it"):
         load(str(tmp_path / "digits"))
 
 
 def test_a_picture_without_a_single_digit_is_named(samples, tmp_path):
     shutil.copytree(samples / "digits", tmp_path / "digits")
     Image.new("L", (28, 28), 200).save(tmp_path / "digits" / "3" / "empty.png")
-    with pytest.raises(DataError, match=r"3/empty\.png: blank; mend or remove it"):
+    with pytest.raises(DataError, match=r"3/empty\.png: blank; fix or remove it"):
         load(str(tmp_path / "digits"))
 
 
@@ -126,7 +126,7 @@ def test_of_several_bad_pictures_all_are_counted_and_some_named(samples, tmp_pat
     with pytest.raises(DataError) as caught:
         load(str(tmp_path / "digits"))
     names = [f"{tmp_path}/digits/{number}/broken.png: not an image" for number in range(5)]
-    assert str(caught.value) == f"{', '.join(names)}, and 2 more; mend or remove them"
+    assert str(caught.value) == f"{', '.join(names)}, and 2 more; fix or remove them"
 
 
 def test_a_folder_without_a_single_class_is_told_what_it_lacks(samples):

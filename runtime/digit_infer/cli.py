@@ -52,8 +52,8 @@ def none_for_stdout(ctx: click.Context, param: click.Parameter, path: str | None
     help="With --against: exit 4 above this, in percentage points.",
 )
 @click.option("--min-agreement", type=Number(0), metavar="PCT", help="With --against: exit 4 below this, in percent.")
-@click.option("--min-confidence", type=Number(0, 1), help="Reject below this.  [default: the model's own]")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per usable core]")
+@click.option("--min-confidence", type=Number(0, 1), help="Reject below this confidence.  [default: the model's own]")
+@click.option("--workers", type=click.IntRange(1), help="Number of processes.  [default: one per usable core]")
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
@@ -61,7 +61,7 @@ def none_for_stdout(ctx: click.Context, param: click.Parameter, path: str | None
     show_default=True,
     help="Pictures per invocation, at most.",
 )
-@click.option("--runtime", type=click.Choice(RUNTIMES), help="Use this one.  [default: the first that works]")
+@click.option("--runtime", type=click.Choice(RUNTIMES), help="TFLite runtime to use.  [default: the first that works]")
 @click.option(
     "--debug-dir",
     type=click.Path(),
@@ -81,17 +81,19 @@ def none_for_stdout(ctx: click.Context, param: click.Parameter, path: str | None
     help="The counts, or what --benchmark measured, as JSON.",
 )
 @click.option(
-    "--watch", is_flag=True, help="Go on reading what comes into the folders, until stopped; restart at will."
+    "--watch", is_flag=True, help="Keep reading what comes into the folders, until stopped; can be restarted."
 )
 @click.option(
-    "--resume", is_flag=True, help="Keep the rows of an earlier run and go on where some are missing; else start."
+    "--resume", is_flag=True, help="Continue an interrupted run, keeping its rows; start one where there is none."
 )
-@click.option("--retry-errors", is_flag=True, help="With --resume: read again what was an error.")
+@click.option("--retry-errors", is_flag=True, help="With --resume: also read again what was an error.")
 @click.option("--force", is_flag=True, help="Replace the output file.")
-@click.option("--quiet", is_flag=True, help="No summary, no progress.")
+@click.option("--quiet", is_flag=True, help="Print neither summary nor progress.")
 @click.option("--selftest", is_flag=True, help="Check the model's golden vectors on this machine, and stop.")
-@click.option("--doctor", is_flag=True, help="Show what this machine has and lacks for it, and stop: exit 0 or 1.")
-@click.option("--benchmark", is_flag=True, help="Measure each step on this machine, with INPUT or its own, and stop.")
+@click.option(
+    "--doctor", is_flag=True, help="Show what this machine has, lacks and how to fix it, and stop: exit 0 or 1."
+)
+@click.option("--benchmark", is_flag=True, help="Time each step on this machine, with INPUT or own pictures, and stop.")
 @click.option("--model-info", is_flag=True, help="Show what the model file says about itself, and stop.")
 @click.version_option(__version__)
 @click.pass_context

@@ -29,7 +29,7 @@ class Command(click.Command):
         except DigitError as error:
             raise click.ClickException(str(error)) from error
         except ImportError as error:  # of Pillow on a Pi, where a library of the system is missing
-            raise click.ClickException(f"{error}: digit-infer --doctor says what mends it") from error
+            raise click.ClickException(f"{error}: digit-infer --doctor says how to fix it") from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(130)

@@ -1,4 +1,4 @@
-"""What this machine has and lacks to read digits, and the one command that mends it; needs nothing but click."""
+"""What this machine has and lacks to read digits, and the one command that fixes it; needs nothing but click."""
 
 import platform
 import sys
@@ -73,14 +73,14 @@ class Machine:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Lines to print; `fault` is '' where everything works, and `mend` where no command can."""
+    """Lines to print; `fault` is '' where everything works, and `fix` where no command can."""
 
     lines: list[str]
     fault: str = ""
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
-        last = {"fault": self.fault, "mend": self.mend}
+        last = {"fault": self.fault, "fix": self.fix}
         return "\n".join(self.lines + [f"{name:<15} {text}" for name, text in last.items() if text])
 
 
@@ -108,8 +108,8 @@ def examine(model: str, runtime: str | None) -> Diagnosis:
     for name, (module, libraries) in COMPILED.items():
         if fault := engines.try_code(f"import {module}"):
             lacks_library = "shared object file" in fault
-            mend = f"sudo apt install {libraries}" if lacks_library else f"pip install --force-reinstall {name}"
-            return Diagnosis(lines, f"{name} cannot be loaded: {fault}", mend)
+            fix = f"sudo apt install {libraries}" if lacks_library else f"pip install --force-reinstall {name}"
+            return Diagnosis(lines, f"{name} cannot be loaded: {fault}", fix)
     try:
         return examine_runtimes(model, runtime, machine, lines)
     except DigitError as error:
@@ -151,11 +151,11 @@ def examine_runtimes(model: str, runtime: str | None, machine: Machine, lines: l
     chosen = [candidate for candidate in usable if runtime in (None, candidate.name)]
     if not chosen:
         wanted = {name: fault for name, fault in faults.items() if runtime in (None, name)}
-        return Diagnosis(lines, *mend_runtime(wanted, runtime, machine))
+        return Diagnosis(lines, *fix_runtime(wanted, runtime, machine))
     return examine_model(model, chosen[0], machine, lines)
 
 
-def mend_runtime(faults: dict[str, str], runtime: str | None, machine: Machine) -> tuple[str, str]:
+def fix_runtime(faults: dict[str, str], runtime: str | None, machine: Machine) -> tuple[str, str]:
     """What is wrong where no runtime can be used, and the command; `faults` are of those installed."""
     for name, fault in faults.items():
         if "numpy<2" in fault:
@@ -204,12 +204,12 @@ def examine_model(model: str, engine: engines.Engine, machine: Machine, lines: l
     if any(version < 1 for _, version in needed):  # they count from 1; a runtime would take it for a new operator
         return Diagnosis(lines, f"{bundle.name} is damaged; export or copy it again")
     if fault := engine.refusal(bundle.content):
-        return Diagnosis(lines, f"{engine.name} {engine.version}: {fault}", mend_model(fault, engine.name, machine))
+        return Diagnosis(lines, f"{engine.name} {engine.version}: {fault}", fix_model(fault, engine.name, machine))
     verdict = selftest(Classifier(bundle, engine)) if len(bundle.golden_input) else "works; no golden vectors"
     return Diagnosis([*lines, f"used            {engine.name} {engine.version}; {verdict}"])
 
 
-def mend_model(fault: str, runtime: str, machine: Machine) -> str:
+def fix_model(fault: str, runtime: str, machine: Machine) -> str:
     """The command for a model that the runtime cannot run."""
     if "which the model needs" not in fault:
         return ""  # a damaged one has to be copied again, from where only the user knows

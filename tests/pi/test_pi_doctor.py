@@ -19,11 +19,11 @@ os.uname = lambda: os.uname_result((*real()[:4], "aarch64"))
 
 
 def mended_by(done):
-    """The fault and the command that mends it."""
+    """The fault and the command that fixes it."""
     assert (done.returncode, done.stderr) == (1, "")
-    fault, mend = (line.split(maxsplit=1) for line in done.stdout.splitlines()[-2:])
-    assert (fault[0], mend[0]) == ("fault", "mend")
-    return fault[1], mend[1]
+    fault, fix = (line.split(maxsplit=1) for line in done.stdout.splitlines()[-2:])
+    assert (fault[0], fix[0]) == ("fault", "fix")
+    return fault[1], fix[1]
 
 
 @pytest.fixture
@@ -57,26 +57,26 @@ def test_numpy_2_with_tflite_runtime(pi):
 @pytest.mark.parametrize("pi", ["armhf-bookworm"], indirect=True)
 def test_a_32_bit_userland_on_a_64_bit_kernel(without_runtime):
     done = without_runtime.finish(["digit-infer", "--doctor"], env={"PYTHONPATH": "/opt/kernel"})
-    fault, mend = mended_by(done)
+    fault, fix = mended_by(done)
     assert fault.startswith("a 32-bit userland on a 64-bit kernel")
-    assert mend == "linux32 pip install digit-edge"
+    assert fix == "linux32 pip install digit-edge"
 
 
 @pytest.mark.parametrize("pi", ["arm64-trixie"], indirect=True)
 def test_no_wheel_for_this_python(pi):
-    fault, mend = mended_by(pi.run("--doctor", "--runtime", "tflite-runtime"))
+    fault, fix = mended_by(pi.run("--doctor", "--runtime", "tflite-runtime"))
     assert fault.startswith(
         "no wheel of a runtime for Python 3.13 on aarch64: tflite-runtime has them for 3.9 to 3.11 on "
     )
-    assert mend == "pip install uv && uv tool install --python 3.11 'digit-edge[tflite-runtime]'"
+    assert fix == "pip install uv && uv tool install --python 3.11 'digit-edge[tflite-runtime]'"
 
 
 def test_a_model_with_operators_newer_than_the_runtime(pi, newer_model):
     shutil.copy(newer_model, pi.work)
-    fault, mend = mended_by(pi.run("--doctor", "-m", newer_model.name))
+    fault, fix = mended_by(pi.run("--doctor", "-m", newer_model.name))
     assert fault.startswith(f"{pi.runtime} ")
     assert fault.endswith("has no FULLY_CONNECTED version 99, which the model needs")
-    assert ("digit-export" if pi.runtime == "tflite-runtime" else "pip install --upgrade ai-edge-litert") in mend
+    assert ("digit-export" if pi.runtime == "tflite-runtime" else "pip install --upgrade ai-edge-litert") in fix
 
 
 def pip_finds(target, machine, *requirements):

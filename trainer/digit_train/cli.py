@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     type=click.Choice(list(RECIPES)),
     default="quick",
     show_default=True,
-    help="Minutes, or up to an hour as for the models that ship.",
+    help="quick takes minutes; release, as for the shipped models, up to an hour.",
 )
 @click.option(
     "--data",
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="mnist, a folder with sub-folders 0 to 9, or an .npz, light on dark.",
 )
-@click.option("--epochs", type=click.IntRange(1), help="At most.  [default: the preset's]")
+@click.option("--epochs", type=click.IntRange(1), help="Epochs at most.  [default: the preset's]")
 @click.option(
     "--patience",
     type=click.IntRange(0),
@@ -44,19 +44,19 @@ if TYPE_CHECKING:
 @click.option(
     "--learning-rate",
     type=Number(0, math.inf, min_open=True, max_open=True),
-    help="At its peak.  [default: the preset's]",
+    help="Learning rate at its peak.  [default: the preset's]",
 )
 @click.option("--dropout", type=Number(0, 1, max_open=True), help="[default: the preset's]")
 @click.option("--augment/--no-augment", default=None, help="Distort the training pictures.  [default: augment]")
 @click.option(
     "--styles",
     type=click.IntRange(0),
-    help="Add so many drawn pictures of styles that MNIST lacks.  [default: the preset's]",
+    help="Number of drawn pictures to add, in styles that MNIST lacks.  [default: the preset's]",
 )
 @click.option(
     "--outliers",
     type=click.IntRange(0),
-    help="Add so many drawn pictures that hold no digit, to tell from digits.  [default: the preset's]",
+    help="Number of drawn pictures without a digit, to learn to tell from digits.  [default: the preset's]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="[default: 0]")
 @click.option(
@@ -69,13 +69,13 @@ if TYPE_CHECKING:
     "--four-bit",
     is_flag=True,
     default=None,
-    help="Fit the hidden layers' weights into 4 bits, best after training without, from --init: half the file.",
+    help="Fit the hidden layers' weights into 4 bits, which halves the file; best from a trained model, with --init.",
 )
 @click.option(
     "--keep-hidden",
     is_flag=True,
     default=None,
-    help="Keep the hidden layers' weights of --init, train biases and the last layer: best after --four-bit.",
+    help="Train only biases and the last layer, keeping the hidden layers' weights of --init; best after --four-bit.",
 )
 @click.option(
     "--teacher",
@@ -83,16 +83,16 @@ if TYPE_CHECKING:
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="MODEL.keras",
-    help="Learn from its answers too; more than once, from their mean.",
+    help="Also learn from this model's answers; given several times, from their mean.",
 )
 @click.option(
     "--lessons",
     "lessons_folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Draw distorted pictures and teachers' answers once, for other runs too, into this folder: gigabytes.  "
+    help="Folder that keeps distorted pictures and teachers' answers for other runs too: gigabytes.  "
     "[default: OUT/lessons with --teacher]",
 )
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a run.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="[default: runs/PRESET]")
 @click.version_option(__version__)

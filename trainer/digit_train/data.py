@@ -91,7 +91,7 @@ def load_folder(folder: Path) -> Digits:
             labels[part].append(digit)
     if faults:
         more = f", and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
-        raise DataError(f"{', '.join(faults[:NAMED])}{more}; mend or remove {'them' if faults[1:] else 'it'}")
+        raise DataError(f"{', '.join(faults[:NAMED])}{more}; fix or remove {'them' if faults[1:] else 'it'}")
     for part, which in (("train", ""), ("test", ", every sixth picture of a class,")):
         check_classes(np.array(labels[part], int), f"{folder}: {part} part{which}")
     arrays = {f"x_{part}": np.stack(images[part]) for part in images}
