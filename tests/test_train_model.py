@@ -46,7 +46,7 @@ def test_initial_weights_follow_the_seed():
         ("softmax", "does not end in Dense.10. with linear logits"),
         ("784 pixels", "from .None, 784. to"),
         ("eleven outputs", "to .None, 11."),
-        ("functional", "no keras.Sequential; build it as one"),
+        ("functional, with a branch", "neither keras.Sequential nor a chain of layers"),
         ("without an input", "begin it with keras.Input"),
         ("diverged", "not finite; train it again with a lower learning rate"),
         ("a flipped bit", ""),
@@ -59,11 +59,13 @@ def test_a_model_that_is_not_of_digits_or_damaged_is_refused_in_one_line(case, r
     model = keras.Sequential([*[inputs] * (case != "without an input"), keras.layers.Flatten(), outputs])
     if case == "softmax":
         model.add(keras.layers.Softmax())
+    if case == "functional, with a branch":
+        model = keras.Model(model.inputs, keras.layers.Add()([model.outputs[0], 2 * model.outputs[0]]))
     if case == "diverged":
         model.set_weights([np.full(weight.shape, np.inf) for weight in model.get_weights()])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras', of a model without an input
-        (keras.Model(model.inputs, model.outputs) if case == "functional" else model).save(path)
+        model.save(path)
     if case == "a flipped bit":
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
@@ -71,6 +73,14 @@ def test_a_model_that_is_not_of_digits_or_damaged_is_refused_in_one_line(case, r
     with pytest.raises(ModelError, match=f"is not a Keras model of digits: .*{reason}") as caught:
         load_model(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_functional_model_is_taken_where_it_is_a_chain_of_layers(tmp_path, sample_pixels):
+    model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    keras.Model(model.inputs, model.outputs).save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    assert isinstance(loaded, keras.Sequential)
+    np.testing.assert_array_equal(loaded(sample_pixels), model(sample_pixels))
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])

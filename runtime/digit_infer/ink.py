@@ -129,7 +129,7 @@ def find_ink(greys: Levels, p: Parameters) -> Levels:
     paper_level = paper_levels(greys, p)
     dark, light = ink_contrast(count[:, ::-1], 255 - paper_level, p), ink_contrast(count, paper_level, p)
     dark_ink = dark >= light
-    unsure = ~dark_ink & (12 * dark > light)
+    unsure = ~dark_ink & (12 * dark > light)  # something is darker than the rim too
     if unsure.any():
         dark_ink[unsure] = are_spots_of_light(greys[unsure], paper_level[unsure], p)
     inks = over_paper(greys, paper_level, dark_ink, p)

@@ -77,7 +77,7 @@ class Tally:
         lines = [
             f"{self.pictures} pictures: {self.statuses['ok']} ok, {self.statuses['rejected']} rejected, "
             f"{self.statuses['error']} errors; {self.skipped} other files skipped{names and f' ({names})'}; "
-            f"{self.pictures / self.seconds:,.0f} images/s"
+            f"{self.pictures / self.seconds:,.0f} pictures/s"
         ]
         if self.expected:
             accuracy = f"accuracy {100 * self.right / self.expected:.2f} % ({self.right} of {self.expected})"

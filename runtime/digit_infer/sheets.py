@@ -15,8 +15,10 @@ DIRECTIONS = np.array(SLOPES + [(down, across) for across, down in SLOPES[1:]] +
 
 def may_lie_on_a_sheet(mask: Mask, pieces: Pieces, p: Parameters) -> bool:
     """Whether a picture's ink, (h, w), is more than one piece, or that has the form of a sheet."""
-    if min(mask.shape) < p.roomy or len(pieces.area) != 1:
-        return min(mask.shape) >= p.roomy and len(pieces.area) > 1
+    if min(mask.shape) < p.roomy or not len(pieces.area):
+        return False
+    if len(pieces.area) > 1:
+        return True
     (area,), (height,), (width,) = pieces.area, pieces.bottom - pieces.top, pieces.right - pieces.left
     return bool(area > 0.4 * height * width) and has_form_of_sheet(mask, p)  # few digits are so full
 

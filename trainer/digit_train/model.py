@@ -62,7 +62,7 @@ def load_model(path: Path) -> keras.Sequential:
     try:
         model = keras.models.load_model(path, compile=False)  # whatever it was trained with
         if not isinstance(model, keras.Sequential):
-            raise ValueError("it is no keras.Sequential; build it as one of the same layers and set its weights")
+            model = as_sequential(model)
         if not model.built:
             raise ValueError("it has no input shape; begin it with keras.Input((28, 28))")
         if (model.input_shape, model.output_shape) != ((None, 28, 28), (None, 10)):
@@ -75,6 +75,20 @@ def load_model(path: Path) -> keras.Sequential:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{path} is not a Keras model of digits: {reason}") from error
     return model
+
+
+def as_sequential(model: keras.Model) -> keras.Sequential:
+    """The same layers and weights, where the model is a chain of them. Raises ValueError where it is not."""
+    probe = np.random.default_rng(0).integers(0, 256, [2, *model.inputs[0].shape[1:]]).astype(np.float32)
+    answers = keras.tree.flatten(model(keras.tree.map_structure(lambda _: probe, model.input)))
+    try:
+        chain = keras.Sequential(model.layers)
+        same = np.array_equal(chain(probe), *answers)
+    except (TypeError, ValueError):  # of layers that take more than one input, or of several outputs
+        same = False
+    if not same:
+        raise ValueError("it is neither keras.Sequential nor a chain of layers")
+    return chain
 
 
 def weights_digest(model: keras.Model) -> str:
