@@ -151,25 +151,30 @@ def over_paper(greys: Levels, paper_level: NDArray[np.int32], dark_ink: NDArray[
 
 
 def are_spots_of_light(greys: Levels, paper_level: NDArray[np.int32], p: Parameters) -> NDArray[np.bool_]:
-    """In which of (n, h, w) what is lighter than the rim is far broader than the one stroke of dark ink: (n,)."""
-    dark = np.ones(len(greys), bool)
-    stroke, alone = stroke_widths(over_paper(greys, paper_level, dark, p), p)
-    spot, _ = stroke_widths(over_paper(greys, paper_level, ~dark, p), p)
-    return alone & (spot > p.spot * stroke)
-
-
-def stroke_widths(inks: Levels, p: Parameters) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Of the ink on each of (n, h, w): area over outline, half a stroke's width in pixels, (n,); whether it is in one
-    piece, (n,).
+    """In which of (n, h, w) what is lighter than the rim is nothing over the paper, or far broader than the one stroke
+    of dark ink: (n,).
     """
+    dark = np.ones(len(greys), bool)
+    strokes, spots = (strong_ink(over_paper(greys, paper_level, polarity, p), p) for polarity in (dark, ~dark))
+    largest = np.array([pieces.area.max(initial=0) for pieces in find_pieces(strokes)])
+    alone = (largest > 0) & (largest >= 0.95 * np.count_nonzero(strokes, axis=(1, 2)))
+    return alone & (~spots.any((1, 2)) | (stroke_widths(spots) > p.spot * stroke_widths(strokes)))
+
+
+def strong_ink(inks: Levels, p: Parameters) -> NDArray[np.bool_]:
+    """Where strokes are, by how far each pixel of (n, h, w) lies from the paper; nowhere if that is faint."""
     full = ink_contrast(counts(inks), np.zeros(1, np.int32), p)
     edge = p.ink_from + (p.ink_full - p.ink_from) * p.ink_edge
-    masks = np.pad(inks > edge * full[:, None, None], ((0, 0), (1, 1), (1, 1)))
-    area = np.count_nonzero(masks, axis=(1, 2))
-    outline = np.count_nonzero(masks[:, 1:] != masks[:, :-1], axis=(1, 2))
-    outline += np.count_nonzero(masks[:, :, 1:] != masks[:, :, :-1], axis=(1, 2))
-    largest = np.array([pieces.area.max(initial=0) for pieces in find_pieces(masks)])
-    return area / np.maximum(outline, 1), (full >= p.faintest_ink) & (largest >= 0.95 * area)
+    return inks > np.where(full < p.faintest_ink, 255, edge * full)[:, None, None]
+
+
+def stroke_widths(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean width of the strokes of each of (n, h, w), in pixels, (n,): twice the area over the outline's length."""
+    padded = np.pad(masks, ((0, 0), (1, 1), (1, 1)))
+    steps = np.count_nonzero(padded[:, 1:] != padded[:, :-1], axis=(1, 2))
+    steps += np.count_nonzero(padded[:, :, 1:] != padded[:, :, :-1], axis=(1, 2))
+    outline = steps * np.pi / 4  # pixel edges overrate a line's length by 4 / pi on average over its directions
+    return 2 * np.count_nonzero(masks, axis=(1, 2)) / np.maximum(outline, 1)
 
 
 def without_ruling(inks: Levels, p: Parameters) -> Levels:

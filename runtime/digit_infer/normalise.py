@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digit_infer.components import Pieces, find_pieces, only
-from digit_infer.ink import Levels, find_ink, frame_depths, shrink, slide, to_grey, without_ruling
+from digit_infer.ink import Levels, find_ink, frame_depths, shrink, slide, stroke_widths, to_grey, without_ruling
 from digit_infer.parameters import PARAMETERS, Parameters
 from digit_infer.sheets import lift_sheet, may_lie_on_a_sheet
 
@@ -212,7 +212,7 @@ def scale_into_box(ink: Levels, p: Parameters) -> Levels:
     from PIL import Image  # slow to load, and what is like MNIST does without
 
     fine = 4  # thickening needs finer steps than the result's pixels
-    missing = p.thinnest - stroke_width(ink) * p.box / max(ink.shape)
+    missing = p.thinnest - float(stroke_widths(ink[None] > 127)[0]) * p.box / max(ink.shape)
     grown = round(max(0.0, missing) * fine / 2)  # to each side
     if not grown:
         fine = 1
@@ -235,15 +235,6 @@ def resize(ink: Levels, side: int) -> Levels:
     height, width = (max(1, round(length * scale)) for length in ink.shape)
     method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(ink).resize((width, height), method))
-
-
-def stroke_width(ink: Levels) -> float:
-    """Mean width of the strokes in pixels: twice the area over the outline's length."""
-    inside = np.zeros((ink.shape[0] + 2, ink.shape[1] + 2), bool)
-    inside[1:-1, 1:-1] = ink > 127
-    steps = np.count_nonzero(inside[1:] != inside[:-1]) + np.count_nonzero(inside[:, 1:] != inside[:, :-1])
-    outline = steps * np.pi / 4  # pixel edges overrate a line's length by 4 / pi on average over its directions
-    return float(2 * np.count_nonzero(inside) / max(outline, 1))
 
 
 def centre(boxed: Levels) -> Levels:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digit_infer.components import Pieces, find_pieces, only
-from digit_infer.ink import Levels, shrink
+from digit_infer.ink import Levels, counts, reach_sides, shrink, sides, slide
 from digit_infer.parameters import Parameters
 
 Mask = NDArray[np.bool_]
@@ -50,8 +50,7 @@ def lift_sheet(grey: Levels, p: Parameters) -> Levels | None:
 
 def split(small: Levels, p: Parameters) -> int | None:
     """Where the lighter of two levels begins (Otsu 1979), None where two do not make up most of the picture, (h, w)."""
-    count = np.bincount(small.reshape(-1), minlength=256)
-    levels = np.arange(256)
+    (count,), levels = counts(small[None]), np.arange(256)
     below, sums = count.cumsum(), (count * levels).cumsum()
     total, whole = int(below[-1]), int(sums[-1])
     parted = np.flatnonzero((below > 0) & (below < total))
@@ -87,7 +86,7 @@ def find_sheet(mask: Mask, grey: Levels, p: Parameters) -> Mask | None:
 
 def covers_sides(mask: Mask, share: float) -> bool:
     """Whether it has more than this share of each side of the picture."""
-    return all(np.count_nonzero(side) > share * len(side) for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+    return all(np.count_nonzero(side) > share * side.size for side in sides(mask[None]))
 
 
 def fills_rectangle(sheet: Mask, share: float) -> bool:
@@ -100,7 +99,7 @@ def fills_rectangle(sheet: Mask, share: float) -> bool:
     width, height = np.ptp(across * x + down * y, axis=1) + pixel, np.ptp(across * y - down * x, axis=1) + pixel
     filled = np.count_nonzero(sheet) * (across**2 + down**2)[:, 0]
     short = 4 * np.minimum(width, height) >= np.maximum(width, height)
-    cut = sheet[[0, -1]].any() or sheet[:, [0, -1]].any()
+    cut = reach_sides(sheet[None]).any()
     return bool(((filled >= share * width * height) & (short | cut)).any())
 
 
@@ -123,8 +122,7 @@ def middle(levels: Levels) -> int:
 
 def erode(mask: Mask) -> Mask:
     """A mask, (h, w), without its outermost pixels, but where it reaches the rim."""
-    near = np.pad(mask, 1, mode="edge")
-    return near[1:-1, 1:-1] & near[:-2, 1:-1] & near[2:, 1:-1] & near[1:-1, :-2] & near[1:-1, 2:]
+    return slide(np.pad(mask, 1, mode="edge")[None], 1, np.logical_and)[0]
 
 
 def enlarge(mask: Mask, shape: tuple[int, ...]) -> Mask:
