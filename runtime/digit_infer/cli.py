@@ -270,7 +270,7 @@ def conclude(ctx: click.Context, job: "Job", interrupted: bool) -> NoReturn:
 
         if table := job.parity_table():
             click.echo(table, err=True)
-        if missed := missed_gates(job.pairs.compare(), given["max_accuracy_drop"], given["min_agreement"]):
+        if missed := missed_gates(job.pairs.parity, given["max_accuracy_drop"], given["min_agreement"]):
             click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)
             ctx.exit(4)
     ctx.exit(3 if job.tally.statuses["error"] else 0)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,12 +122,12 @@ class Job:
 
     def parity_table(self) -> str:
         """Both models compared, as lines; '' where nothing was."""
-        parity = self.pairs.compare()
-        if not (parity and self.against):
+        if not (self.pairs.parity and self.against):
             return ""
         from digit_infer.parity import parity_table  # as above
 
-        return parity_table(parity, *(os.path.basename(one.bundle.name) for one in (self.against, self.classifier)))
+        names = (os.path.basename(one.bundle.name) for one in (self.against, self.classifier))
+        return parity_table(self.pairs.parity, *names)
 
 
 class Pairs:
@@ -144,8 +145,9 @@ class Pairs:
         self.reference.append(details.reference[readable])
         self.candidate.append(details.probabilities[readable])
 
-    def compare(self) -> "Parity | None":
-        """None where nothing was compared."""
+    @cached_property
+    def parity(self) -> "Parity | None":
+        """Of all pairs, once there are no more to come; None where nothing was compared."""
         if not self.rows:
             return None
         expected = [row.expected for row in self.rows]
@@ -156,5 +158,4 @@ class Pairs:
         return compare(np.concatenate(self.reference), np.concatenate(self.candidate), labels, names)
 
     def record(self) -> dict[str, Any] | None:
-        parity = self.compare()
-        return asdict(parity) if parity else None
+        return asdict(self.parity) if self.parity else None

@@ -60,7 +60,7 @@ class Page:
     def __init__(self, path: Path) -> None:
         self.path = path
         with writing(path):
-            if path.is_file() and path.read_bytes()[:START] not in (b"", TEMPLATE.read_bytes()[:START]):
+            if path.is_file() and start_of(path) not in (b"", start_of(TEMPLATE)):
                 raise OutputError(f"{path} is no report; give --report another name")
         self.wrong = Section("Read wrongly", "the surest first", lambda row: -(row.confidence or 0))
         self.rejected = Section("Rejected", "the first", lambda row: 0)
@@ -91,6 +91,11 @@ class Page:
         )
         with written_whole(self.path) as temporary:
             temporary.write_bytes(as_written(html))
+
+
+def start_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(START)
 
 
 def as_jpeg(found: Found, row: Row, pixels: NDArray[np.uint8]) -> str:
