@@ -3,6 +3,8 @@
 import os
 import resource
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -63,3 +65,13 @@ def test_a_model_name_that_is_not_utf8_is_shown_escaped(tmp_path, run_cli):
     (tmp_path / name).write_bytes(read_bundle("nano").content)
     done = run_cli("--model-info", "-m", name, cwd=tmp_path, env={"PYTHONIOENCODING": "utf-8:strict"})
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, b"model: m\\udcff.tflite")
+
+
+def test_a_pillow_that_cannot_be_loaded_is_an_error_of_one_line(tmp_path):
+    (tmp_path / "PIL").mkdir()
+    (tmp_path / "PIL/__init__.py").write_text("raise ImportError('libfoo.so.7: cannot open shared object file')")
+    command = [sys.executable, "-m", "digit_infer", "samples/harder"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 1
+    line = "libfoo.so.7: cannot open shared object file: digit-infer --doctor says how to fix it"
+    assert done.stderr == f"Error: {line}\n"

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 
 import pytest
 from click.testing import CliRunner
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 from digit_infer.cli import main
 from digit_infer.errors import OutputError
 from digit_infer.files import locked, written_whole
+from digit_infer.sinks import RowFile
 
 
 def test_what_fails_halfway_leaves_nothing_but_the_earlier_file(tmp_path):
@@ -48,3 +50,12 @@ def test_a_link_to_rows_that_another_run_writes_is_refused(samples, tmp_path, ru
     with locked(tmp_path / "rows.csv"):
         done = run_cli(str(samples / "digits/0"), "-o", str(tmp_path / "link.csv"))
     assert (done.returncode, b"another digit-infer is writing" in done.stderr) == (1, True)
+
+
+def test_there_are_never_rows_without_a_record_to_go_on_by(samples, tmp_path, monkeypatch):
+    def killed(self, keep=0):
+        raise SystemExit(137)
+
+    monkeypatch.setattr(RowFile, "open", killed)
+    CliRunner().invoke(main, [str(samples / "digits/0"), "-o", str(tmp_path / "rows.csv")])
+    assert json.loads((tmp_path / "rows.csv.run.json").read_text())["status"] == "running"

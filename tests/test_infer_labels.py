@@ -246,3 +246,18 @@ def test_what_is_no_table_is_refused(content, data):
     (data / "labels.csv").write_bytes(content)
     with pytest.raises(InputError):
         read_labels("labels.csv")
+
+
+def test_rows_are_not_gone_on_with_where_the_labels_have_changed_under_their_name(data, pictures):
+    arguments = "images", "--labels", write_table(data / "labels.csv", dict.fromkeys(pictures, 7)), "-o", "rows.csv"
+    infer(*arguments)
+    rows, partial = data / "rows.csv", data / "rows.csv.partial"
+    half = rows.read_bytes()[: rows.stat().st_size // 2]
+    rows.unlink()
+    partial.write_bytes(half)
+    write_table(data / "labels.csv", dict.fromkeys(pictures, 1))
+    result = infer(*arguments, "--resume")
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert "another labels_sha256" in result.stderr
+    assert "--force" in result.stderr
+    assert (partial.read_bytes(), rows.exists()) == (half, False)

@@ -292,24 +292,3 @@ def test_a_run_killed_just_before_its_file_had_its_name_needs_no_picture_read_ag
     monkeypatch.setattr("digit_infer.found.read_picture", lambda _: pytest.fail("a picture was read"))
     assert infer(images, "-o", path, "--resume").exit_code == 3
     assert path.read_bytes() == content
-
-
-def test_there_are_never_rows_without_a_record_to_go_on_by(images, out, monkeypatch):
-    def killed(self, keep=0):
-        raise SystemExit(137)
-
-    monkeypatch.setattr(RowFile, "open", killed)
-    infer(images, "-o", out / "rows.csv")
-    assert json.loads((out / "rows.csv.run.json").read_text())["status"] == "running"
-
-
-def test_labels_that_have_changed_under_their_name_are_refused(images, out):
-    labels, path = out / "labels.csv", out / "rows.csv"
-    labels.write_text(f"path,label\n{images}/f.png,7\n")
-    arguments = [images, "-o", path, "--labels", labels]
-    infer(*arguments)
-    tear(path, path.read_bytes(), path.stat().st_size // 2)
-    labels.write_text(f"path,label\n{images}/f.png,1\n")
-    before = contents(out)
-    assert_refused(infer(*arguments, "--resume"), "another labels_sha256", "--force")
-    assert contents(out) == before
