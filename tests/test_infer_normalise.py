@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw, ImageFilter
 
 from digit_infer.decode import read_picture
-from digit_infer.ink import stroke_widths
+from digit_infer.ink import stroke_width
 from digit_infer.normalise import MIDDLE, normalise, normalise_all
 from digit_infer.parameters import PARAMETERS
 from digit_infer.sheets import lift_sheet
@@ -100,7 +100,7 @@ def test_thin_strokes_are_thickened(width, classifier):
     page = Image.new("L", (150, 200), 240)
     ImageDraw.Draw(page).line([(40, 40), (110, 40), (70, 160)], fill=20, width=width)
     pixels = normalise(np.asarray(page)).pixels
-    assert 1.7 <= stroke_widths(pixels[None] > 127)[0] <= 3.5
+    assert 1.7 <= stroke_width(pixels > 127) <= 3.5
     assert classifier.classify(pixels[None]).argmax() == 7
 
 

@@ -158,7 +158,8 @@ def are_spots_of_light(greys: Levels, paper_level: NDArray[np.int32], p: Paramet
     strokes, spots = (strong_ink(over_paper(greys, paper_level, polarity, p), p) for polarity in (dark, ~dark))
     largest = np.array([pieces.area.max(initial=0) for pieces in find_pieces(strokes)])
     alone = (largest > 0) & (largest >= 0.95 * np.count_nonzero(strokes, axis=(1, 2)))
-    return alone & (~spots.any((1, 2)) | (stroke_widths(spots) > p.spot * stroke_widths(strokes)))
+    broad = [stroke_width(spot) > p.spot * stroke_width(stroke) for spot, stroke in zip(spots, strokes, strict=True)]
+    return alone & (~spots.any((1, 2)) | np.array(broad))
 
 
 def strong_ink(inks: Levels, p: Parameters) -> NDArray[np.bool_]:
@@ -168,13 +169,13 @@ def strong_ink(inks: Levels, p: Parameters) -> NDArray[np.bool_]:
     return inks > np.where(full < p.faintest_ink, 255, edge * full)[:, None, None]
 
 
-def stroke_widths(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean width of the strokes of each of (n, h, w), in pixels, (n,): twice the area over the outline's length."""
-    padded = np.pad(masks, ((0, 0), (1, 1), (1, 1)))
-    steps = np.count_nonzero(padded[:, 1:] != padded[:, :-1], axis=(1, 2))
-    steps += np.count_nonzero(padded[:, :, 1:] != padded[:, :, :-1], axis=(1, 2))
+def stroke_width(mask: NDArray[np.bool_]) -> float:
+    """Mean width of the strokes of (h, w) in pixels: twice the area over the outline's length."""
+    inside = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), bool)
+    inside[1:-1, 1:-1] = mask
+    steps = np.count_nonzero(inside[1:] != inside[:-1]) + np.count_nonzero(inside[:, 1:] != inside[:, :-1])
     outline = steps * np.pi / 4  # pixel edges overrate a line's length by 4 / pi on average over its directions
-    return 2 * np.count_nonzero(masks, axis=(1, 2)) / np.maximum(outline, 1)
+    return float(2 * np.count_nonzero(inside) / max(outline, 1))
 
 
 def without_ruling(inks: Levels, p: Parameters) -> Levels:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digit_infer.components import Pieces, find_pieces, only
-from digit_infer.ink import Levels, find_ink, frame_depths, shrink, slide, stroke_widths, to_grey, without_ruling
+from digit_infer.ink import Levels, find_ink, frame_depths, shrink, slide, stroke_width, to_grey, without_ruling
 from digit_infer.parameters import PARAMETERS, Parameters
 from digit_infer.sheets import lift_sheet, may_lie_on_a_sheet
 
@@ -212,7 +212,7 @@ def scale_into_box(ink: Levels, p: Parameters) -> Levels:
     from PIL import Image  # slow to load, and what is like MNIST does without
 
     fine = 4  # thickening needs finer steps than the result's pixels
-    missing = p.thinnest - float(stroke_widths(ink[None] > 127)[0]) * p.box / max(ink.shape)
+    missing = p.thinnest - stroke_width(ink > 127) * p.box / max(ink.shape)
     grown = round(max(0.0, missing) * fine / 2)  # to each side
     if not grown:
         fine = 1
