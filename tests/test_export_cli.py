@@ -35,6 +35,16 @@ def trained(tiny, tmp_path_factory):
     return folder / "model.keras"
 
 
+@pytest.mark.parametrize(("stream", "code"), [("stdout", 1), ("stderr", 0)])
+def test_a_model_is_written_where_nothing_can_be_said(stream, code, trained, tiny, tmp_path):
+    output = tmp_path / "digits.tflite"
+    command = [sys.executable, "-m", "digit_export", str(trained), "-o", str(output), "--data", str(tiny)]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, **{stream: full})
+    assert done.returncode == code
+    assert len(read_bundle(str(output)).golden_input) == 20
+
+
 @pytest.fixture
 def export(trained, tiny, tmp_path):
     def run(*arguments, model=trained, output=tmp_path / "digits.tflite"):

@@ -205,3 +205,12 @@ def test_ctrl_c_keeps_the_best_model_and_the_run_can_be_resumed(tiny, tmp_path):
     resumed.communicate()
     assert resumed.returncode == 0
     assert not json.loads((tmp_path / "run" / "metrics.json").read_text())["interrupted"]
+
+
+@pytest.mark.parametrize("stderr", ["full", "closed"])
+def test_training_goes_on_where_nothing_can_be_said(stderr, tiny, tmp_path):
+    command = [sys.executable, "-m", "digit_train", *SHORT, "--data", str(tiny), "--out", str(tmp_path / "run")]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stderr=full, preexec_fn=(lambda: os.close(2)) if stderr == "closed" else None)
+    assert done.returncode == 0
+    assert (tmp_path / "run/model.keras").exists()

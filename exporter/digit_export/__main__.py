@@ -1,5 +1,13 @@
-"""python -m digit_export."""
+"""The command, and python -m digit_export."""
+
+from typing import NoReturn
 
 from digit_export.cli import main
 
-main(prog_name="digit-export")
+
+def run() -> NoReturn:
+    main.run("digit-export")
+
+
+if __name__ == "__main__":
+    run()

@@ -82,14 +82,16 @@ def main(
             "keras.layers.Rescaling(1 / 255) and export it again",
             err=True,
         )
-    click.echo(parity_table(exported.parity, "float", quantize))
     report = output.with_name(f"{output.name}.parity.json")
     if missed := missed_gates(exported.parity, max_accuracy_drop, min_agreement):
         write_json(report, asdict(exported.parity))
         output.resolve().unlink(missing_ok=True)
+    else:
+        with written_whole(output) as temporary:
+            temporary.write_bytes(exported.content)
+            write_json(report, asdict(exported.parity))
+    click.echo(parity_table(exported.parity, "float", quantize))
+    if missed:
         click.echo("\n".join(f"gate missed: {line}" for line in missed), err=True)
         ctx.exit(4)
-    with written_whole(output) as temporary:
-        temporary.write_bytes(exported.content)
-        write_json(report, asdict(exported.parity))
     click.echo(f"{output}: {len(exported.content):,} bytes")

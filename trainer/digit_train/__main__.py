@@ -1,5 +1,13 @@
-"""python -m digit_train."""
+"""The command, and python -m digit_train."""
+
+from typing import NoReturn
 
 from digit_train.cli import main
 
-main(prog_name="digit-train")
+
+def run() -> NoReturn:
+    main.run("digit-train")
+
+
+if __name__ == "__main__":
+    run()

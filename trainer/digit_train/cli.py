@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from digit_infer import __version__
-from digit_infer.command import Command, Number
+from digit_infer.command import Command, Number, say
 from digit_infer.extras import require
 from digit_train.backend import prepare_keras
 from digit_train.config import PRESETS, RECIPES
@@ -155,10 +155,9 @@ def main(
 
 def show_epoch(run: "Run", epoch: "Epoch") -> None:
     left = round(run.seconds_left())
-    click.echo(
+    say(
         f"epoch {epoch.epoch:>3}/{run.config.epochs}"
         f"  train loss {epoch.train_loss:.4f} accuracy {epoch.train_accuracy:.2%}"
         f"  validation loss {epoch.val_loss:.4f} accuracy {epoch.val_accuracy:.2%}"
-        f"  {epoch.seconds:.1f} s, left {left // 60}:{left % 60:02}",
-        err=True,
+        f"  {epoch.seconds:.1f} s, left {left // 60}:{left % 60:02}"
     )
