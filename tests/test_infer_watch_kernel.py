@@ -100,6 +100,20 @@ def test_the_kernel_tells_of_each_way_that_a_picture_comes(come, inbox, png):
     until(lambda: len(inbox.names()) == 1)  # sooner than it looks by itself
 
 
+@pytest.mark.parametrize("leave", ["moved away", "removed"])
+def test_a_folder_that_is_made_anew_is_watched_as_before(leave, inbox, png):
+    inbox.started()
+    time.sleep(0.5)  # it has looked
+    if leave == "removed":
+        inbox.folder.rmdir()
+    else:
+        inbox.folder.rename(inbox.folder.with_name("full"))
+    inbox.folder.mkdir()
+    time.sleep(0.5)  # and has again
+    (inbox.folder / "a.png").write_bytes(png)
+    until(lambda: inbox.names() == ["a.png"])  # sooner than it looks by itself
+
+
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "smb3", "fuse.sshfs", "9p"])
 def test_a_file_system_of_another_machine_is_told_by_its_kind(kind, monkeypatch):
     monkeypatch.setattr(bell, "file_system", lambda path: kind if path == "/mnt/camera" else "ext4")

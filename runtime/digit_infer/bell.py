@@ -53,7 +53,7 @@ class Bell:
 
         mask = flags.CLOSE_WRITE | flags.MOVED_TO | flags.CREATE | flags.ONLYDIR
         for top in self.folders:
-            self.add_folder(top, mask)
+            self.add_folder(top, mask | flags.MOVE_SELF)
             for folder, subfolders, _ in os.walk(top):
                 subfolders[:] = [name for name in subfolders if not name.startswith(".")]
                 for name in subfolders:  # before it is listed, or a folder made in it meanwhile would have no watch
@@ -74,7 +74,9 @@ class Bell:
         events: list[Any] = self.inotify.read(timeout=int(1000 * (POLL if soon else SAFETY)))
         if any(event.mask & flags.UNMOUNT for event in events):
             raise InputError("a folder that is watched was unmounted; mount it and start again")
-        if not events or any(event.mask & (flags.ISDIR | flags.Q_OVERFLOW) for event in events):
+        if gone := any(event.mask & (flags.MOVE_SELF | flags.IGNORED) for event in events):
+            time.sleep(POLL)  # the folder may be made anew, as by who moves a full one away
+        if gone or not events or any(event.mask & (flags.ISDIR | flags.Q_OVERFLOW) for event in events):
             try:
                 self.add_folders()
             except OSError as error:
