@@ -71,3 +71,12 @@ def test_a_long_name_is_shortened_to_what_a_file_may_be_called(images, tmp_path)
     (images / "blank.png").rename(images / ("\N{LINEAR B SYLLABLE B008 A}" * 62 + ".png"))
     assert run(images, "--debug-dir", tmp_path / "debug").exit_code == 3
     assert len(list((tmp_path / "debug").glob("0*.png"))) == len(list(images.iterdir()))
+
+
+@pytest.mark.parametrize("shape", [(1, 2000), (2000, 1)], ids=str)
+def test_a_long_thin_picture_has_its_card_too(shape, images, tmp_path):
+    Image.fromarray(np.full(shape, 90, np.uint8)).save(tmp_path / "thin.png")
+    assert run(tmp_path / "thin.png", "--debug-dir", tmp_path / "debug").exit_code == 0
+    (card,) = (tmp_path / "debug").glob("0*.png")
+    half = np.asarray(Image.open(card).convert("L"))[:168, :168]
+    assert (half == 90).sum() == 166

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
 from digit_infer.errors import ImageError, OutputError
 from digit_infer.files import writing, written_whole
@@ -80,7 +80,9 @@ def draw_pair(found: Found, pixels: NDArray[np.uint8]) -> Image.Image:
         original = Image.fromarray(found.read()).convert("RGB")
     except ImageError:
         return pair  # the row says why there is nothing to see
-    original = ImageOps.contain(original, (HALF - 2, HALF - 2), Image.Resampling.BOX)
+    scale = (HALF - 2) / max(original.size)  # not ImageOps.contain, whose thin pictures have no width before Pillow 13
+    width, height = (max(1, round(scale * side)) for side in original.size)
+    original = original.resize((width, height), Image.Resampling.BOX)
     pair.paste(original, ((HALF - original.width) // 2, (HALF - original.height) // 2))
     pair.paste(Image.fromarray(pixels).resize((HALF, HALF), Image.Resampling.NEAREST), (HALF, 0))
     return pair
