@@ -104,6 +104,14 @@ def test_a_name_that_is_not_utf8_gets_its_row_on_stdout_in_any_locale(encoding, 
     assert done.stdout.count(b"\n") == 2
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_rows_for_other_programs_are_utf8_in_any_locale(encoding, sample_files, tmp_path, run_cli):
+    shutil.copy(sample_files[0], tmp_path / "caf\xe9 \u2603.png")
+    for kind in ("csv", "jsonl"):
+        done = run_cli("caf\xe9 \u2603.png", "--format", kind, cwd=tmp_path, env={"PYTHONIOENCODING": encoding})
+        assert "caf\xe9 \u2603.png" in done.stdout.decode()
+
+
 def read_terminal(leader):
     """All that was written to the other end, which is closed; the kernel brings it over piece by piece."""
     content = b""

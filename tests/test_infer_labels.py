@@ -203,6 +203,13 @@ def test_a_name_that_is_not_utf8_has_its_label(data):
     assert read_labels("labels.csv")(os.fsdecode(b"a\xff.png")) == 7
 
 
+def test_a_name_that_is_not_utf8_has_the_label_of_its_row(data, sample_files):
+    name = os.fsdecode(b"images/7/\xff.png")
+    shutil.copy(sample_files[70], name)
+    infer("images/7", "--labels", "folders", "-o", "rows.csv")
+    assert expected_in(infer("images/7", "--labels", "rows.csv"))[r"\udcff.png"] == "7"
+
+
 FAULTS = {
     "label of two digits": ("path,label\na.png,7\nb.png,17\n", "line 3: label '17' is not 0 to 9"),
     "word": ("path,label\na.png,seven\n", "line 2: label 'seven' is not 0 to 9"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from digit_infer.errors import InputError
+from digit_infer.sinks import as_written
 
 Expected = Callable[[str], int | None]  # from a picture's path to its digit, where that is known
 PATH_COLUMNS = ("path", "file", "filename", "image")
@@ -68,8 +69,12 @@ class Table:
 
     def __call__(self, path: str) -> int | None:
         path = os.path.abspath(path)
-        names = (path.removeprefix(base) for base in self.bases if path.startswith(base))
-        return next((self.digits[name] for name in (path, *names) if name in self.digits), None)
+        for known in (path, as_written(path).decode()):  # the second one where the table is of rows
+            names = (known.removeprefix(base) for base in self.bases if known.startswith(base))
+            for name in (known, *names):
+                if name in self.digits:
+                    return self.digits[name]
+        return None
 
 
 def digit_of_folder(path: str) -> int | None:

@@ -230,7 +230,10 @@ def open_stdout(format: str | None) -> tuple[Callable[[list[Row]], str], Callabl
     """How rows are turned to text for stdout, a table on a terminal and else CSV where nothing is said, and what
     writes the text.
     """
-    header, text = STDOUT[format or ("table" if sys.stdout.isatty() else "csv")]
+    format = format or ("table" if sys.stdout.isatty() else "csv")
+    header, text = STDOUT[format]
+    if format != "table" and isinstance(sys.stdout, io.TextIOWrapper):  # whatever the terminal speaks
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
     def write(text: str) -> None:
         try:
