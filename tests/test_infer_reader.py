@@ -1,5 +1,9 @@
 """DigitReader gives a program the rows that the command gives a person."""
 
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -31,8 +35,44 @@ def test_a_picture_may_be_a_path_a_files_content_or_levels(reader, sample_files)
     row = reader.read(path)
     assert (row.path, row.status, row.digit) == (str(path), "ok", 4)
     levels = np.asarray(Image.open(path))
-    for held in (path.read_bytes(), levels, levels / 255, levels[..., None], np.stack(3 * [255 - levels], -1)):
+    content = path.read_bytes()
+    of_levels = levels, levels / 255, levels[..., None], np.stack(3 * [255 - levels], -1), levels.astype(np.int64)
+    for held in (content, bytearray(content), memoryview(content), *of_levels):
         assert reader.read(held)._replace(path=str(path)) == row
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float32])
+def test_a_mask_is_read_as_in_an_array_of_them(kind, reader, sample_files, tmp_path):
+    masks = np.stack([np.asarray(Image.open(path)) > 127 for path in sample_files[::10]]).astype(kind)
+    np.save(tmp_path / "masks.npy", masks)
+    rows = list(reader.read_all(tmp_path / "masks.npy"))
+    assert [row.digit for row in rows] == list(range(10))
+    assert [reader.read(mask) for mask in masks] == [row._replace(path="") for row in rows]
+
+
+@pytest.mark.parametrize("other", [None, 5, [[1]], Image.new("L", (28, 28))], ids=type)
+def test_what_is_no_picture_is_refused(other, reader):
+    with pytest.raises(TypeError):
+        reader.read(other)
+
+
+@pytest.mark.parametrize(("name", "value"), [("min_confidence", 90), ("min_confidence", np.nan), ("runtime", "foo")])
+def test_values_that_mean_nothing_are_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        DigitReader("nano", **{name: value})
+
+
+def test_readers_in_threads_leave_stderr_and_warnings_as_they_are(samples, tmp_path):
+    stderr, filters = os.readlink("/proc/self/fd/2"), list(warnings.filters)
+
+    def read(_):
+        return [row.status for row in DigitReader("nano").read_all(samples / "harder")]
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(read, range(12)))
+    assert results == 12 * [30 * ["ok"]]
+    assert os.readlink("/proc/self/fd/2") == stderr
+    assert warnings.filters == filters
 
 
 def test_what_cannot_be_read_is_a_row(reader, tmp_path):

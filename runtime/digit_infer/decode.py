@@ -7,7 +7,6 @@ import os
 import re
 import stat
 import struct
-import warnings
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digit_infer.errors import ImageError
+from digit_infer.quiet import warnings_silenced
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -117,8 +117,7 @@ def decode_array(levels: NDArray[Any]) -> Levels:
 
 def decode(file: BinaryIO) -> Levels:
     """Decode whatever Pillow knows."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, of sizes and tags: what matters becomes an error
+    with warnings_silenced():  # Pillow's, of sizes and tags: what matters becomes an error
         try:
             image = open_image(file)
             if image.format == "TIFF" and has_pages(file):

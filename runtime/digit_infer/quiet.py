@@ -2,8 +2,12 @@
 
 import os
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+ONE_AT_A_TIME = threading.RLock()  # or what one thread has silenced would be what another brings back
 
 
 @contextmanager
@@ -12,13 +16,27 @@ def native_stderr_silenced() -> Iterator[None]:
 
     What goes wrong still comes out, as an exception.
     """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
+    with ONE_AT_A_TIME:
+        if sys.stderr:
+            sys.stderr.flush()
+        try:
+            saved = os.dup(2)
+        except OSError:  # it is closed
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            os.close(nowhere)
+
+
+@contextmanager
+def warnings_silenced() -> Iterator[None]:
+    """Ignore all warnings."""
+    with ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
