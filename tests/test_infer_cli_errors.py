@@ -123,15 +123,44 @@ def test_an_output_that_is_a_pipe_is_refused(digits, out, time_limit):
     assert (out / "rows.csv").is_fifo()
 
 
-@pytest.mark.parametrize("name", ["00017.png", "labels.csv", "rows.csv", "rows.csv.run.json", "../7/rows.csv"])
-def test_a_summary_in_the_place_of_another_file_is_refused(name, digits, nothing_read):
+ROWS = "rows.csv", "rows.csv.run.json", "rows.csv.partial", "../7/rows.csv"
+
+
+@pytest.mark.parametrize("name", ["00017.png", "labels.csv", "other", *ROWS])
+@pytest.mark.parametrize(("option", "other"), [("--summary", "--report"), ("--report", "--summary")])
+def test_what_is_told_of_the_rows_takes_no_other_files_place(option, other, name, digits, nothing_read):
     (digits / "labels.csv").write_text("path,label\n00017.png,7\n")
     before = {path: path.read_bytes() for path in digits.iterdir()}
     command = [digits / "00017.png", "-o", digits / "rows.csv", "--labels", digits / "labels.csv"]
-    result = infer(*command, "--summary", digits / name)
+    result = infer(*command, other, digits / "other", option, digits / name)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "--summary would replace" in result.stderr
+    assert "would replace a file that is read or written" in result.stderr
     assert {path: path.read_bytes() for path in digits.iterdir()} == before
+
+
+@pytest.mark.parametrize("option", ["--summary", "--report"])
+@pytest.mark.parametrize("name", ["-", ""])
+def test_what_is_told_of_the_rows_needs_a_name(option, name, digits, nothing_read):
+    result = infer(digits, option, name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{option} needs the name of a file" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--summary", "--report"])
+def test_where_nothing_can_be_told_of_the_rows_none_are_made(option, digits, out, nothing_read):
+    pytest.importorskip("jinja2")
+    result = infer(digits, "-o", out / "rows.csv", option, "/proc/nowhere/file")
+    assert_one_line(result)
+    assert result.stderr.startswith("Error: cannot write /proc/nowhere/file: ")
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--resume", "--watch"])
+def test_what_goes_on_with_rows_says_that_it_needs_a_file_and_what_it_goes_without(option, digits, out):
+    assert f"{option} goes on with a file of rows: add -o rows.csv" in infer(digits, option).stderr
+    without = infer(digits, option, "-o", out / "rows.csv", "--report", "page.html", "--debug-dir", out / "cards")
+    assert without.exit_code == 2
+    assert f"{option} goes without --debug-dir and --report" in without.stderr
 
 
 @pytest.mark.parametrize("length", [245, 300])

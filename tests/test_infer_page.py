@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from watching import until
 
 from digit_infer.cli import main
 from digit_infer.decode import read_picture
@@ -144,16 +145,35 @@ def test_a_page_is_replaced_and_nothing_else(infer, samples, tmp_path):
 
 
 def test_what_was_read_before_an_interrupt_is_on_the_page(start_cli, tmp_path, sample_files):
-    command = ["-", "-m", "nano", "--workers", "1", "--report", "page.html"]
+    command = ["-", "-m", "nano", "--workers", "1", "--report", "page.html", "-o", "rows.csv"]
     process = start_cli(*command, cwd=tmp_path, stdin=subprocess.PIPE)
     process.stdin.write(os.fsencode(f"{sample_files[0]}\n"))
     process.stdin.flush()
-    assert process.stdout.readline().startswith(b"path,")
-    assert process.stdout.readline().startswith(os.fsencode(sample_files[0]))
+    rows = tmp_path / "rows.csv.partial"
+    until(lambda: rows.exists() and b",ok," in rows.read_bytes())
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert list(Page(tmp_path / "page.html").sections) == ["Read: 1"]
+    _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr.splitlines()[-1]) == (130, b"interrupted: --resume goes on, without --report")
+    page = Page(tmp_path / "page.html")
+    assert list(page.sections) == ["Read: 1"]
+    assert "interrupted" in page.text
+
+
+def test_a_page_goes_into_a_pipe(samples, tmp_path, run_cli):
+    command = str(samples / "digits/1"), "-o", str(tmp_path / "rows.csv"), "--report", "/dev/stdout"
+    done = run_cli(*command)
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"<!doctype html>")
+    assert done.stdout.endswith(b"</html>")
+
+
+def test_a_pipe_with_a_name_stays_one(samples, tmp_path, start_cli, time_limit):
+    os.mkfifo(tmp_path / "pipe")
+    with time_limit(30), start_cli(str(samples / "digits/1"), "--report", str(tmp_path / "pipe")) as process:
+        page = (tmp_path / "pipe").read_bytes()
+        process.communicate()
+    assert page.endswith(b"</html>")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_without_jinja_a_line_says_what_to_install(infer, samples, monkeypatch):

@@ -161,12 +161,6 @@ def test_an_earlier_summary_is_replaced(arguments, images, tmp_path):
         (tmp_path / "summary.json").write_bytes((tmp_path / "summary.json").read_bytes() + b" ")
 
 
-def test_a_summary_to_a_dash_is_refused(images):
-    result = infer(images / "7", "--summary", "-")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "--summary needs the name of a file" in result.stderr
-
-
 def test_rows_never_replace_the_table_of_labels(images, tmp_path):
     (tmp_path / "labels.csv").write_text("path,label\na.png,7\n")
     given = tmp_path / "labels.csv", tmp_path / "images/../labels.csv"

@@ -3,14 +3,13 @@
 import os
 import signal
 import sys
-from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from digit_infer import __version__
-from digit_infer.command import Command, Number
+from digit_infer.command import Command, Number, say
 from digit_infer.settings import FORMATS, RUNTIMES, SHIPPED, Effort, Options, Output
 
 if TYPE_CHECKING:
@@ -169,8 +168,7 @@ def main(
 
     def note(line: str) -> None:
         if not quiet:
-            with suppress(OSError):  # of a full disk behind stderr; the rows are what matters
-                click.echo(line, err=True)
+            say(line)
 
     bundle = read_bundle(model)
     if not bundle.contract:
@@ -218,7 +216,7 @@ def main(
         note(f"warning: no picture has a label: {hint}")
     if summary:
         job.write_summary(Path(summary))
-    job.write_report()
+    job.write_report(interrupted)
     conclude(ctx, job, interrupted)
 
 
@@ -231,17 +229,16 @@ def usage_fault(given: dict[str, Any]) -> str:
         return "--max-accuracy-drop needs to know the truth: add --labels"
     if given["format"] and given["output"]:
         return "--format is of rows on stdout; those in a file follow from its name, rows.csv or rows.jsonl"
-    if given["resume"] and (not given["output"] or any(given[option] for option in UNRESUMED)):
-        return "--resume goes on with the file of -o, and without --against, --debug-dir and --report"
-    if given["watch"] and (not given["output"] or any(given[option] for option in UNWATCHED)):
-        return "--watch goes on with the file of -o, without --against, --debug-dir, --report, --summary, --resume"
-    if given["summary"]:
-        others = [*given["inputs"], *(given[name] for name in ("model", "against", "labels", "output"))]
-        others.append(given["output"] and f"{given['output']}.run.json")
-        if given["summary"] == "-":
-            return "--summary needs the name of a file, such as summary.json"
-        if os.path.realpath(given["summary"]) in [os.path.realpath(other) for other in others if other]:
-            return "--summary would replace a file that is read or written; give it a name of its own"
+    for option, without in (("resume", UNRESUMED), ("watch", UNWATCHED)):
+        if given[option] and not given["output"]:
+            return f"--{option} goes on with a file of rows: add -o rows.csv"
+        if given[option] and (others := given_of(without, given)):
+            return f"--{option} goes without {others}"
+    for option, example in (("summary", "summary.json"), ("report", "page.html")):
+        if given[option] in ("", "-"):
+            return f"--{option} needs the name of a file, such as {example}"
+        if given[option] and os.path.realpath(given[option]) in places(given, option):
+            return f"--{option} would replace a file that is read or written; give it a name of its own"
     if given["output"] and given["labels"] and os.path.realpath(given["output"]) == os.path.realpath(given["labels"]):
         return "-o would replace the table of --labels; give it a name of its own"
     if given["debug_dir"]:
@@ -257,13 +254,28 @@ def usage_fault(given: dict[str, Any]) -> str:
     return ""
 
 
+def given_of(options: tuple[str, ...], given: dict[str, Any]) -> str:
+    """Those of some options that were given, as words; '' for none."""
+    return " and ".join(f"--{option.replace('_', '-')}" for option in options if given[option])
+
+
+def places(given: dict[str, Any], own: str) -> list[str]:
+    """Where the files lie that are read or written, apart from that of the option `own`."""
+    names = "model", "against", "labels", "output", "summary", "report"
+    paths = [*given["inputs"], *(given[name] for name in names if name != own)]
+    paths += [f"{given['output']}{ending}" for ending in (".run.json", ".partial")] if given["output"] else []
+    return [os.path.realpath(path) for path in paths if path]
+
+
 def conclude(ctx: click.Context, job: "Job", interrupted: bool) -> NoReturn:
     """Say how a run can be gone on with and how two models compare, and exit with what came of it."""
     given = ctx.params
     if interrupted:
-        again = "--resume --retry-errors" if given["retry_errors"] else "--resume"
-        resumable = given["output"] and not given["against"]
-        click.echo(f"interrupted: {again} goes on" if resumable else "interrupted", err=True)
+        line = "interrupted"
+        if given["output"] and not given["against"]:
+            others = given_of(UNRESUMED, given)
+            line += f": --resume{' --retry-errors' * given['retry_errors']} goes on{others and f', without {others}'}"
+        click.echo(line, err=True)
         ctx.exit(130)
     if given["against"]:
         from digit_infer.parity import missed_gates

@@ -1,5 +1,6 @@
 """Reading and writing files whole or not at all."""
 
+import errno
 import fcntl
 import json
 import os
@@ -90,20 +91,44 @@ def locked(output: Path, command: str = "digit-infer", option: str = "-o") -> It
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value of plain types for people and programs to read, also to a pipe, a device or an open stream."""
-    text = json.dumps(value, indent=1) + "\n"
+    """Write a value of plain types for people and programs to read, as `write_out` does."""
+    write_out(path, json.dumps(value, indent=1).encode() + b"\n")
+
+
+def write_out(path: Path, content: bytes) -> None:
+    """Write a file whole, or on to a pipe, a device or an open stream. Raises OutputError."""
+    if not goes_on(path):
+        with written_whole(path) as temporary:
+            temporary.write_bytes(content)
+        return
     with writing(path):
-        if str(path).startswith(STREAMS) or (path.exists() and not path.is_file()):
-            sys.stdout.flush()  # perhaps the same
-            with path.open("a") as file:
-                file.write(text)
-            return
-    with written_whole(path) as temporary:
-        temporary.write_text(text)
+        sys.stdout.flush()  # perhaps the same
+        with path.open("ab") as file:
+            file.write(content)
+
+
+def goes_on(path: Path) -> bool:
+    """Whether a path is of a pipe, a device or an open stream, which is not replaced."""
+    with writing(path):
+        return str(path).startswith(STREAMS) or (path.exists() and not path.is_file())
+
+
+def check_place(path: Path) -> None:
+    """Raises OutputError where a file could not be written, which long work should not end with."""
+    if goes_on(path):
+        with writing(path):
+            path.stat()
+        return
+    folder = Path(os.path.realpath(path)).parent
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, f"{folder} may not be written to")
 
 
 def check_is_summary(path: Path) -> None:
-    """Raises OutputError for a file that --summary has not written, and would replace."""
+    """Raises OutputError for a file that --summary has not written and would replace, or that it could not write."""
+    check_place(path)
     if not path.is_file() or not path.stat().st_size:
         return
     with writing(path), path.open("rb") as file:

@@ -115,10 +115,10 @@ class Job:
         """The counts as JSON."""
         write_json(path, self.tally.record() | {"parity": self.pairs.record()})
 
-    def write_report(self) -> None:
+    def write_report(self, interrupted: bool) -> None:
         """The page to look through."""
         if self.page:
-            self.page.write(self.about(), self.tally, self.parity_table())
+            self.page.write(self.about(), self.tally, self.parity_table(), interrupted)
 
     def parity_table(self) -> str:
         """Both models compared, as lines; '' where nothing was."""

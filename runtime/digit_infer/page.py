@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from digit_infer.debug import draw_pair
 from digit_infer.errors import OutputError
-from digit_infer.files import writing, written_whole
+from digit_infer.files import check_place, write_out, writing
 from digit_infer.found import Found
 from digit_infer.pipeline import Details
 from digit_infer.report import Tally
@@ -55,10 +55,14 @@ class Section:
 
 
 class Page:
-    """One HTML file, complete in itself. Raises OutputError where it would replace a file that is no such page."""
+    """One HTML file, complete in itself.
+
+    Raises OutputError where it could not be written, or would replace a file that is no such page.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        check_place(path)
         with writing(path):
             if path.is_file() and start_of(path) not in (b"", start_of(TEMPLATE)):
                 raise OutputError(f"{path} is no report; give --report another name")
@@ -77,7 +81,7 @@ class Page:
             return self.rejected if row.status == "rejected" else self.errors
         return self.ok if row.expected in (None, row.digit) else self.wrong
 
-    def write(self, about: dict[str, Any], tally: Tally, parity: str) -> None:
+    def write(self, about: dict[str, Any], tally: Tally, parity: str, interrupted: bool) -> None:
         """Write it; `about` as from `describe_run`, `parity` the lines of a comparison, or ''."""
         environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)  # names are hostile
         environment.filters["printable"] = printable
@@ -86,11 +90,11 @@ class Page:
             tally=tally,
             pictures=f"{tally.pictures:,}",
             parity=parity,
+            interrupted=interrupted,
             sections=[self.wrong, self.rejected, self.errors, self.ok],
             finished=datetime.now().astimezone().isoformat(" ", "seconds"),
         )
-        with written_whole(self.path) as temporary:
-            temporary.write_bytes(as_written(html))
+        write_out(self.path, as_written(html))
 
 
 def start_of(path: Path) -> bytes:
