@@ -125,9 +125,14 @@ def read_truth(dev: Path) -> Truth:
         x, y = usps["x"], usps["y"]
     labels = np.array([int(row["label"]) for row in rows])
     files, authors = [dev / "images" / row["file"] for row in rows], [row["author"] for row in rows]
+    return Truth(files, labels, authors, x, y, *drawn_pages())
+
+
+def drawn_pages() -> tuple[list[Levels], NDArray[np.int64]]:
+    """Every kind of page with the same digits, and their labels."""
     mnist = load_mnist()
     pages = [draw(digit) for draw in VARIANTS.values() for digit in mnist["x_test"][:ON_PAGES]]
-    return Truth(files, labels, authors, x, y, pages, np.tile(mnist["y_test"][:ON_PAGES], len(VARIANTS)))
+    return pages, np.tile(mnist["y_test"][:ON_PAGES], len(VARIANTS))
 
 
 def steps_table(dev: Path) -> str:
