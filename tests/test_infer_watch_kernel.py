@@ -6,7 +6,7 @@ import time
 import pytest
 from watching import until
 
-from digit_infer import bell
+from digit_infer import notifier
 from digit_infer.errors import InputError
 
 inotify_simple = pytest.importorskip("inotify_simple", reason="needs the extra [watch]")
@@ -18,18 +18,18 @@ def no_watch_left(*_):
 
 def test_without_watches_left_it_polls(tmp_path, monkeypatch):
     monkeypatch.setattr(inotify_simple.INotify, "add_watch", no_watch_left)
-    with bell.Bell([str(tmp_path)]) as rung:
-        assert str(rung) == "every 0.25 s (inotify: no space left on device)"
-        rung.wait(soon=False)
+    with notifier.Notifier([str(tmp_path)]) as watched:
+        assert str(watched) == "every 0.25 s (inotify: no space left on device)"
+        watched.wait(soon=False)
 
 
 def test_without_a_watch_left_for_a_new_folder_it_polls_from_then_on(tmp_path, monkeypatch):
-    with bell.Bell([str(tmp_path)]) as rung:
+    with notifier.Notifier([str(tmp_path)]) as watched:
         monkeypatch.setattr(inotify_simple.INotify, "add_watch", no_watch_left)
         (tmp_path / "new").mkdir()
-        rung.wait(soon=False)
-        assert str(rung) == "every 0.25 s (inotify: no space left on device)"
-        rung.wait(soon=False)
+        watched.wait(soon=False)
+        assert str(watched) == "every 0.25 s (inotify: no space left on device)"
+        watched.wait(soon=False)
 
 
 @pytest.mark.parametrize(
@@ -38,14 +38,14 @@ def test_without_a_watch_left_for_a_new_folder_it_polls_from_then_on(tmp_path, m
     ids=["the kernel has lost count", "nothing was told for long"],
 )
 def test_folders_made_unheard_are_watched_too(told, tmp_path, monkeypatch):
-    with bell.Bell([str(tmp_path)]) as rung:
+    with notifier.Notifier([str(tmp_path)]) as watched:
         (tmp_path / "unheard").mkdir()
-        real = rung.inotify.read
+        real = watched.inotify.read
         real(timeout=0)
         (tmp_path / "unheard/a.png").touch()
         assert not real(timeout=0)
-        monkeypatch.setattr(rung.inotify, "read", lambda timeout: told)
-        rung.wait(soon=False)
+        monkeypatch.setattr(watched.inotify, "read", lambda timeout: told)
+        watched.wait(soon=False)
         (tmp_path / "unheard/b.png").touch()
         assert real(timeout=0)
 
@@ -59,28 +59,28 @@ def test_a_folder_made_just_before_its_parent_is_watched_is_watched_too(tmp_path
         return real(self, folder, mask)
 
     monkeypatch.setattr(inotify_simple.INotify, "add_watch", late)
-    with bell.Bell([str(tmp_path)]) as rung:
+    with notifier.Notifier([str(tmp_path)]) as watched:
         (tmp_path / "new").mkdir()
-        rung.wait(soon=False)
+        watched.wait(soon=False)
         (tmp_path / "new/deep/a.png").touch()
-        assert rung.inotify.read(timeout=0)
+        assert watched.inotify.read(timeout=0)
 
 
 def test_it_looks_again_soon_where_a_file_is_waited_for_that_nothing_tells_of(tmp_path, monkeypatch):
     asked = []
-    with bell.Bell([str(tmp_path)]) as rung:
-        monkeypatch.setattr(rung.inotify, "read", lambda timeout: asked.append(timeout) or [])
-        rung.wait(soon=False)
-        rung.wait(soon=True)
-    assert asked == [1000 * bell.SAFETY, 1000 * bell.POLL]
+    with notifier.Notifier([str(tmp_path)]) as watched:
+        monkeypatch.setattr(watched.inotify, "read", lambda timeout: asked.append(timeout) or [])
+        watched.wait(soon=False)
+        watched.wait(soon=True)
+    assert asked == [1000 * notifier.SAFETY, 1000 * notifier.POLL]
 
 
 def test_a_folder_that_is_unmounted_ends_it(tmp_path, monkeypatch):
     unmounted = inotify_simple.Event(1, inotify_simple.flags.UNMOUNT, 0, "")
-    with bell.Bell([str(tmp_path)]) as rung:
-        monkeypatch.setattr(rung.inotify, "read", lambda timeout: [unmounted])
+    with notifier.Notifier([str(tmp_path)]) as watched:
+        monkeypatch.setattr(watched.inotify, "read", lambda timeout: [unmounted])
         with pytest.raises(InputError, match="unmounted"):
-            rung.wait(soon=False)
+            watched.wait(soon=False)
 
 
 @pytest.mark.parametrize("come", ["closed", "renamed", "in a new folder"])
@@ -115,10 +115,10 @@ def test_a_folder_that_is_made_anew_is_watched_as_before(leave, inbox, png):
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "smb3", "fuse.sshfs", "9p"])
-def test_a_file_system_of_another_machine_is_told_by_its_kind(kind, monkeypatch):
-    monkeypatch.setattr(bell, "file_system", lambda path: kind if path == "/mnt/camera" else "ext4")
-    assert "/mnt/camera is on another machine" in str(bell.Bell(["/mnt/camera"]))
+def test_a_file_system_of_another_machine_is_watched_its_kind(kind, monkeypatch):
+    monkeypatch.setattr(notifier, "file_system", lambda path: kind if path == "/mnt/camera" else "ext4")
+    assert "/mnt/camera is on another machine" in str(notifier.Notifier(["/mnt/camera"]))
 
 
 def test_the_kind_of_a_file_system_is_read_from_the_kernel():
-    assert bell.file_system("/proc") == "proc"
+    assert notifier.file_system("/proc") == "proc"

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from digit_infer.bell import Bell
 from digit_infer.errors import InputError, OutputError
 from digit_infer.files import locked, write_json
 from digit_infer.found import Found
 from digit_infer.job import Job
+from digit_infer.notifier import Notifier
 from digit_infer.report import Tally
 from digit_infer.resume import check_same_run
 from digit_infer.row import printable
@@ -47,9 +47,9 @@ def watch(job: Job, note: Callable[[str], None]) -> None:
     with locked(rows.target):
         seen = open_rows(job, rows, record, about | {"status": "watching"})
         try:
-            with Bell(job.inputs) as bell:
-                note(f"watching {', '.join(job.inputs)} {bell}; {len(seen):,} pictures have their row")
-                look_again_and_again(job, rows, seen, bell, PassedOver(job, note))
+            with Notifier(job.inputs) as notifier:
+                note(f"watching {', '.join(job.inputs)} {notifier}; {len(seen):,} pictures have their row")
+                look_again_and_again(job, rows, seen, notifier, PassedOver(job, note))
         except KeyboardInterrupt:
             pass
         finally:
@@ -73,7 +73,9 @@ def open_rows(job: Job, rows: RowFile, record: Path, about: dict[str, object]) -
     return seen
 
 
-def look_again_and_again(job: Job, rows: RowFile, seen: set[str], bell: Bell, passed_over: "PassedOver") -> None:
+def look_again_and_again(
+    job: Job, rows: RowFile, seen: set[str], notifier: Notifier, passed_over: "PassedOver"
+) -> None:
     """Read what has come, and wait for more."""
     # the kernel sends it to who holds a lease when another opens the file; it would end the process
     signal.signal(signal.SIGIO, signal.SIG_IGN)
@@ -88,7 +90,7 @@ def look_again_and_again(job: Job, rows: RowFile, seen: set[str], bell: Bell, pa
             rows.sync()
             seen.update(name_in_row(found.path) for found in new)
         passed_over.tell(others)
-        bell.wait(soon=bool(waiting.since or passed_over.waiting.since))
+        notifier.wait(soon=bool(waiting.since or passed_over.waiting.since))
 
 
 def name_in_row(path: str) -> str:

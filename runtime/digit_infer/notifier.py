@@ -13,8 +13,8 @@ SAFETY = 30  # seconds between two looks where the kernel tells, should it ever 
 REMOTE = ("9p", "afs", "cifs", "fuse", "nfs", "smb", "vboxsf", "virtiofs")  # others change these unheard
 
 
-class Bell:
-    """Rings for a picture closed or moved into one of the folders or their sub-folders."""
+class Notifier:
+    """Waits until a picture is closed or moved into one of the folders or their sub-folders."""
 
     def __init__(self, folders: list[str]) -> None:
         self.folders, self.inotify, self.why_not = folders, None, ""
@@ -31,7 +31,7 @@ class Bell:
         except OSError as error:
             self.give_up(error)
 
-    def __enter__(self) -> "Bell":
+    def __enter__(self) -> "Notifier":
         return self
 
     def __exit__(self, *_: object) -> None:
