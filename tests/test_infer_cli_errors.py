@@ -139,11 +139,19 @@ def test_what_is_told_of_the_rows_takes_no_other_files_place(option, other, name
 
 
 @pytest.mark.parametrize("option", ["--summary", "--report"])
-@pytest.mark.parametrize("name", ["-", ""])
-def test_what_is_told_of_the_rows_needs_a_name(option, name, digits, nothing_read):
-    result = infer(digits, option, name)
+def test_what_is_told_of_the_rows_needs_a_name(option, digits, nothing_read):
+    result = infer(digits, option, "-")
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"{option} needs the name of a file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "option", ["--model", "--output", "--labels", "--against", "--debug-dir", "--report", "--summary"]
+)
+def test_an_option_that_is_empty_is_refused(option, digits, nothing_read):
+    result = infer(digits, option, "")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{option} is empty" in result.stderr
 
 
 @pytest.mark.parametrize("option", ["--summary", "--report"])

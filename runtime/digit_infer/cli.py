@@ -222,6 +222,8 @@ def main(
 
 def usage_fault(given: dict[str, Any]) -> str:
     """Which of the options given do not go together, or ''."""
+    if empty := [name for name, value in given.items() if value == ""]:  # as of a variable of the shell that is not set
+        return f"--{empty[0].replace('_', '-')} is empty; give it a value or leave it out"
     gated = given["max_accuracy_drop"] is not None or given["min_agreement"] is not None
     if gated and not given["against"]:
         return "--max-accuracy-drop and --min-agreement compare with a model: add --against FLOAT.tflite"
@@ -235,7 +237,7 @@ def usage_fault(given: dict[str, Any]) -> str:
         if given[option] and (others := given_of(without, given)):
             return f"--{option} goes without {others}"
     for option, example in (("summary", "summary.json"), ("report", "page.html")):
-        if given[option] in ("", "-"):
+        if given[option] == "-":
             return f"--{option} needs the name of a file, such as {example}"
         if given[option] and os.path.realpath(given[option]) in places(given, option):
             return f"--{option} would replace a file that is read or written; give it a name of its own"
