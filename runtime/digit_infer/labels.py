@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from digit_infer.errors import InputError
-from digit_infer.sinks import as_written
+from digit_infer.sinks import name_in_row
 
 Expected = Callable[[str], int | None]  # from a picture's path to its digit, where that is known
 PATH_COLUMNS = ("path", "file", "filename", "image")
@@ -69,7 +69,7 @@ class Table:
 
     def __call__(self, path: str) -> int | None:
         path = os.path.abspath(path)
-        for known in (path, as_written(path).decode()):  # the second one where the table is of rows
+        for known in (path, name_in_row(path)):  # the second one where the table is of rows
             names = (known.removeprefix(base) for base in self.bases if known.startswith(base))
             for name in (known, *names):
                 if name in self.digits:

@@ -12,7 +12,7 @@ from digit_infer.found import Found
 from digit_infer.report import Tally
 from digit_infer.row import Row
 from digit_infer.settings import Output
-from digit_infer.sinks import RowFile, as_written
+from digit_infer.sinks import RowFile, name_in_row
 from digit_infer.stream import Stream
 
 
@@ -79,7 +79,7 @@ def without_good_rows(rows: RowFile, held: Path, found: Stream) -> Stream:
 
 def check_same_input(row: Row, found: Found | None) -> None:
     now = found.path if found else "nothing"
-    if row.path not in (now, as_written(now).decode()):
+    if row.path not in (now, name_in_row(now)):
         raise OutputError(f"the inputs have changed: {row.path!a} was read where {now!a} is now; --force starts over")
 
 

@@ -50,7 +50,7 @@ def jsonl_text(rows: list[Row]) -> str:
 
 def utf8_jsonl_text(rows: list[Row]) -> str:
     """Rows as lines of JSON that Arrow reads: names that are not UTF-8 are escaped, not told in surrogates."""
-    return jsonl_text([row._replace(path=as_written(row.path).decode()) for row in rows])
+    return jsonl_text([row._replace(path=name_in_row(row.path)) for row in rows])
 
 
 def table_text(rows: list[Row]) -> str:
@@ -124,6 +124,11 @@ def file_of_rows(output: Path) -> "RowFile":
 def as_written(text: str) -> bytes:
     """Names that are not UTF-8 are escaped."""
     return text.encode("utf-8", "backslashreplace")
+
+
+def name_in_row(path: str) -> str:
+    """A picture's path as a file of rows holds it."""
+    return as_written(path).decode()
 
 
 class RowFile:

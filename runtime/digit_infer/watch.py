@@ -22,7 +22,7 @@ from digit_infer.notifier import Notifier
 from digit_infer.report import Tally
 from digit_infer.resume import check_same_run
 from digit_infer.row import printable
-from digit_infer.sinks import RowFile, as_written, file_of_rows
+from digit_infer.sinks import RowFile, file_of_rows, name_in_row
 from digit_infer.sources import find_images
 from digit_infer.stream import Stream
 
@@ -91,11 +91,6 @@ def look_again_and_again(
             seen.update(name_in_row(found.path) for found in new)
         passed_over.tell(others)
         notifier.wait(soon=bool(waiting.since or passed_over.waiting.since))
-
-
-def name_in_row(path: str) -> str:
-    """A picture's path as a file of rows holds it."""
-    return as_written(path).decode()
 
 
 class PassedOver:
