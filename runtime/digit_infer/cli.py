@@ -277,7 +277,7 @@ def conclude(ctx: click.Context, job: "Job", interrupted: bool) -> NoReturn:
         if given["output"] and not given["against"]:
             others = given_of(UNRESUMED, given)
             line += f": --resume{' --retry-errors' * given['retry_errors']} goes on{others and f', without {others}'}"
-        click.echo(line, err=True)
+        say(line)
         ctx.exit(130)
     if given["against"]:
         from digit_infer.parity import missed_gates
