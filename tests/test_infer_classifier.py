@@ -100,7 +100,10 @@ def test_another_digit_fails_the_test_even_within_one_step():
     """A tie that tips the other way is one step, and another answer."""
     fake = FakeEngine(out=np.array([[100, 101, *[0] * 8]], np.uint8))
     bundle = replace(
-        BARE, golden_input=np.zeros((1, 28, 28), np.uint8), golden_output=fake.out[:, [1, 0, *range(2, 10)]]
+        BARE,
+        contract={"format": 1},
+        golden_input=np.zeros((1, 28, 28), np.uint8),
+        golden_output=fake.out[:, [1, 0, *range(2, 10)]],
     )
     with pytest.raises(ModelError, match="computes the model wrongly"):
         selftest(Classifier(bundle, fake))
@@ -132,6 +135,7 @@ class FakeEngine:
     fault: Exception | None = None
     out: np.ndarray | None = None
     quantization: tuple = (0.5, 10)
+    prepared: Exception | None = None
     name: str = "fake"
     version: str = "1.0"
 
@@ -155,7 +159,8 @@ class FakeEngine:
         ]
 
     def resize_tensor_input(self, index, shape):
-        pass
+        if self.prepared:
+            raise self.prepared
 
     def set_tensor(self, index, value):
         assert value.shape[1:] == (28, 28, 1)
@@ -187,6 +192,23 @@ def test_a_model_whose_tensors_do_not_fit_is_refused_in_one_line(fake):
     with pytest.raises(ModelError, match=r"^some\.tflite ") as caught:
         Classifier(BARE, fake)
     assert "\n" not in str(caught.value)
+
+
+LOGITS = np.arange(-3, 7, dtype=np.float32)[None]
+
+
+@pytest.mark.parametrize(
+    ("fake", "words"),
+    [
+        (FakeEngine(prepared=RuntimeError("node 7\nfailed to prepare")), "takes one picture at a time"),
+        (FakeEngine(out=LOGITS, quantization=(0, 0)), "gives no probabilities"),
+        (FakeEngine(out=np.full_like(LOGITS, np.nan), quantization=(0, 0)), "gives no probabilities"),
+    ],
+    ids=["one at a time", "logits", "nan"],
+)
+def test_a_bare_model_that_would_fill_rows_with_nonsense_is_refused(fake, words):
+    with pytest.raises(ModelError, match=rf"^some\.tflite {words}; .*$"):
+        Classifier(BARE, fake)
 
 
 def test_output_steps_become_probabilities_by_scale_and_zero_point():

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from digit_infer import doctor
 from digit_infer.bundle import SHIPPED, read_bundle
+from digit_infer.classifier import Classifier
 from digit_infer.cli import main
 from digit_infer.doctor import Machine, examine, operators
 
@@ -117,6 +118,14 @@ def test_a_model_with_operators_newer_than_the_runtime_is_named_with_the_operato
     assert "FULLY_CONNECTED 99" in found.lines[-1]
     assert "has no FULLY_CONNECTED version 99, which the model needs" in found.fault
     assert found.fix.endswith(command)
+
+
+def test_a_model_that_no_run_would_take_does_not_work(tmp_path, monkeypatch):
+    nano, bare = read_bundle("nano"), tmp_path / "bare.tflite"
+    bare.write_bytes(nano.content[: nano.contract["flatbuffer"]["bytes"]])
+    assert "works; no golden vectors" in str(examine(str(bare), None))
+    monkeypatch.setattr(Classifier, "estimate", lambda self, pixels: numpy.full((len(pixels), 10), 2.0))
+    assert examine(str(bare), None).fault == f"{bare} gives no probabilities; let it end in a softmax"
 
 
 def test_a_model_cut_off_during_copying_is_damaged_and_no_command_mends_that(tmp_path):

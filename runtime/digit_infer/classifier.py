@@ -1,5 +1,7 @@
 """Pictures in, probabilities out: one model on one TFLite runtime."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,16 +28,29 @@ class Classifier:
             with native_stderr_silenced():
                 self.interpreter = engine.interpreter(bundle.content)
                 self.interpreter.allocate_tensors()
-            (self.input,) = self.interpreter.get_input_details()
-            (self.output,) = self.interpreter.get_output_details()
+            inputs, outputs = self.interpreter.get_input_details(), self.interpreter.get_output_details()
         except (ValueError, RuntimeError) as error:
             reason = (str(error).splitlines() or ["no reason given"])[0]
             raise ModelError(f"{bundle.name} cannot be loaded by {engine.name} {engine.version}: {reason}") from error
-        shape, outputs = (tuple(map(int, tensor["shape"][1:])) for tensor in (self.input, self.output))
-        if shape != (28, 28, 1) or self.input["dtype"] != np.uint8 or outputs not in ((10,), (11,)):
-            taken = f"{self.input['dtype'].__name__} {shape}"
-            raise ModelError(f"{bundle.name} takes {taken}, need uint8 (28, 28, 1), and 10 or 11 outputs")
-        self.batch = 0
+        taken, given = (" and ".join(map(describe_tensor, tensors)) for tensors in (inputs, outputs))
+        if taken != "uint8 (28, 28, 1)" or len(outputs) > 1 or tuple(outputs[0]["shape"][1:]) not in ((10,), (11,)):
+            need = "uint8 (28, 28, 1) to (10,) or (11,) is needed"
+            raise ModelError(f"{bundle.name} goes from {taken} to {given}; {need}")
+        self.input, self.output, self.batch = inputs[0], outputs[0], 0
+        if not bundle.contract:
+            self.try_out()
+
+    def try_out(self) -> None:
+        """Raises ModelError for what an export has made sure of: any number of pictures at once, and probabilities."""
+        try:
+            with native_stderr_silenced():
+                values = self.estimate(np.random.default_rng(0).integers(256, size=(3, 28, 28), dtype=np.uint8))
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"{self.bundle.name} takes one picture at a time; convert it with a batch of None"
+            ) from error
+        if not ((values >= 0) & (values <= 1.001)).all():  # NaN is neither
+            raise ModelError(f"{self.bundle.name} gives no probabilities; let it end in a softmax")
 
     def classify(self, pixels: NDArray[np.uint8]) -> Probabilities:
         """pixels: (n, 28, 28), uint8, light on dark, normalised. Returns (n, 10), float32, 0-1.
@@ -76,6 +91,11 @@ class Classifier:
         self.interpreter.set_tensor(self.input["index"], pixels[..., None])
         self.interpreter.invoke()
         return np.asarray(self.interpreter.get_tensor(self.output["index"]))
+
+
+def describe_tensor(tensor: dict[str, Any]) -> str:
+    """Type and shape of an input or output, batch left out."""
+    return f"{tensor['dtype'].__name__} {tuple(map(int, tensor['shape'][1:]))}"
 
 
 def selftest(classifier: Classifier) -> str:

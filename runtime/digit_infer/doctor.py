@@ -205,7 +205,8 @@ def examine_model(model: str, engine: engines.Engine, machine: Machine, lines: l
         return Diagnosis(lines, f"{bundle.name} is damaged; export or copy it again")
     if fault := engine.refusal(bundle.content):
         return Diagnosis(lines, f"{engine.name} {engine.version}: {fault}", fix_model(fault, engine.name, machine))
-    verdict = selftest(Classifier(bundle, engine)) if len(bundle.golden_input) else "works; no golden vectors"
+    classifier = Classifier(bundle, engine)
+    verdict = selftest(classifier) if len(bundle.golden_input) else "works; no golden vectors"
     return Diagnosis([*lines, f"used            {engine.name} {engine.version}; {verdict}"])
 
 
