@@ -93,6 +93,29 @@ def test_all_kinds_are_read_in_the_order_given(held, as_files, sample_files):
     assert [row["path"].startswith(str(held[names[0]])) for row in rows[:101]] == [True] * 100 + [False]
 
 
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize(
+    "stored",
+    [np.asfortranarray, lambda x: np.asfortranarray(x.reshape(-1, 784).astype(np.int64)), lambda x: x[:, None]],
+    ids=["by columns", "as pandas has it", "as PyTorch has it"],
+)
+def test_an_array_may_be_stored_in_other_ways(stored, suffix, as_files, sample_pixels, tmp_path):
+    path = tmp_path / f"a{suffix}"
+    array = stored(sample_pixels)
+    np.save(path, array) if suffix == ".npy" else np.savez(path, x=array)
+    assert answers(rows_of(path)) == answers(as_files)
+
+
+def test_labels_beside_pictures_are_passed_over(as_files, sample_pixels, sample_labels, tmp_path):
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx(sample_pixels))
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(sample_labels))
+    result = infer(tmp_path / "t10k-*")
+    assert "1 other files skipped" in result.stderr
+    assert answers(csv.DictReader(io.StringIO(result.stdout))) == answers(as_files)
+    np.savez(tmp_path / "a.npz", images=sample_pixels, labels=sample_labels[:, None])
+    assert answers(rows_of(tmp_path / "a.npz")) == answers(as_files)
+
+
 @pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
 def test_folders_in_an_archive_say_what_is_expected(name, held):
     result = infer(held[name], "--labels", "folders")

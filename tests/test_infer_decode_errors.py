@@ -39,8 +39,10 @@ def png_claiming(width, height):
         (b"PK\3\4" + b"\0" * 300, "a zip archive; name it on the command line, ending in .zip"),
         (b"digits,and,commas\n" * 20, "not an image"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
-        (b"\x89PNG\r\n\x1a\n", "not an image"),
-        (b"\xff\xd8\xff\xe0" + b"\0" * 300, "not an image"),
+        (b"\x89PNG\r\n\x1a\n", "a truncated or damaged picture"),
+        (b"\xff\xd8\xff\xe0" + b"\0" * 300, "a truncated or damaged picture"),
+        (b"RIFF\x42\1\0\0WEBPVP8L" + b"\0" * 99, "a truncated or damaged picture"),
+        (b"\0\0\0\x20ftypavif" + b"\0" * 300, "a truncated or damaged picture"),
         (b"\0\0\0\x18ftypheic" + b"\0" * 300, "HEIC, which Pillow cannot read; save it as JPEG"),
         (png_claiming(50_000, 50_000), "larger than 178 MP"),
         (png_claiming(13_350, 13_350), "larger than 178 MP"),
@@ -54,6 +56,8 @@ def png_claiming(width, height):
         "svg",
         "png name only",
         "jpeg name only",
+        "webp name only",
+        "avif name only",
         "heic",
         "2500 MP",
         "178.2 MP",
@@ -106,6 +110,12 @@ def test_a_file_that_ends_too_early_is_called_truncated(kind, share, tmp_path):
     assert reason(path) == f"truncated {kind}"
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_damage_in_what_is_told_of_a_picture_is_none_of_its_pixels(kind, tmp_path):
+    Image.new("L", (30, 20), 77).save(tmp_path / "a.png", kind, exif=b"Exif\0\0garbage", quality=100)
+    np.testing.assert_allclose(read_picture(tmp_path / "a.png"), np.full((20, 30), 77), atol=1)
+
+
 def test_a_file_spoilt_in_the_middle_is_called_damaged(tmp_path):
     path = tmp_path / "a.png"
     NOISE.save(path)
@@ -120,7 +130,7 @@ def test_a_float_picture_must_be_finite(level, tmp_path):
     levels = np.full((20, 20), 0.5, np.float32)
     levels[3, 4] = level
     Image.fromarray(levels).save(tmp_path / "a.tif")
-    assert reason(tmp_path / "a.tif") == "holds NaN or infinite levels"
+    assert reason(tmp_path / "a.tif") == "holds levels that are NaN, infinite or enormous"
 
 
 def test_a_missing_file_is_named_as_such(tmp_path):

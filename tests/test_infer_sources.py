@@ -135,14 +135,17 @@ def test_a_hidden_folder_named_by_itself_is_read(tmp_path):
         ("*.png", ["a.png", "b.png"]),
         ("?.jpg", ["c.jpg"]),
         ("[ab].*", ["a.png", "b.png"]),
-        ("**/*.png", ["a.png", "b.png", "sub/d.png"]),
-        ("s*", ["sub/d.png"]),
+        ("**/*.png", ["a.png", "b.png", "sub/d.png", "sub/deep/e.png"]),
+        ("s*", ["sub/d.png", "sub/deep/e.png"]),
+        ("**", ["a.png", "b.png", "c.jpg", "sub/d.png", "sub/deep/e.png"]),
+        ("s**", ["sub/d.png", "sub/deep/e.png"]),
+        ("*/**", ["sub/d.png", "sub/deep/e.png"]),
     ],
 )
 def test_a_glob_stands_for_its_sorted_matches(pattern, expected, tmp_path, monkeypatch):
     real = glob.glob
     monkeypatch.setattr("glob.glob", lambda *given, **options: sorted(real(*given, **options), reverse=True))
-    for name in ("b.png", "a.png", "c.jpg", "sub/d.png"):
+    for name in ("b.png", "a.png", "c.jpg", "sub/d.png", "sub/deep/e.png"):
         picture(tmp_path / name)
     assert paths(tmp_path / pattern) == [str(tmp_path / name) for name in expected]
 

@@ -20,11 +20,14 @@ from typing import IO, Any, NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from digit_infer.decode import FIRST_BYTES
+from digit_infer.errors import InputError
 from digit_infer.found import Block, Found, Pictures
-from digit_infer.sources import FIRST_BYTES, IDX, OnSkip, found_file, known_suffix, no_formula
+from digit_infer.sources import IDX, OnSkip, found_file, known_suffix, no_formula
 from digit_infer.stream import HEAVIEST
 
 LARGEST = 64 * 2**20  # bytes of one picture in an archive
+LARGEST_BY_COLUMNS = 2**29  # bytes of an array that is held as a whole
 LARGEST_NAME = 2**16  # bytes of a name in a tar
 HIDDEN = re.compile(r"(^|/)\.(?!\.?/)")  # a member, or a folder that it lies in; not those of ./ and ../
 LARGEST_SIDE = 4096  # px of one picture in an array
@@ -49,7 +52,7 @@ def read_archive(path: str, on_skip: OnSkip) -> Iterator[Block]:
     name = path.lower()
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise OSError("not a regular file")  # a pipe would be waited for
+            raise InputError("not a regular file")  # a pipe would be waited for
         if name.endswith(".zip"):
             yield from read_zip(path, on_skip)
         elif name.endswith(".npz"):
@@ -59,17 +62,18 @@ def read_archive(path: str, on_skip: OnSkip) -> Iterator[Block]:
                 yield from read_npy(file, path)
         elif IDX.search(path):
             with open(path, "rb") as file, gzip.open(file) if name.endswith(".gz") else file as stream:
-                yield from read_idx(cast("IO[bytes]", stream), path)
+                yield from read_idx(cast("IO[bytes]", stream), path, on_skip)
         else:
             yield from read_tar(path, on_skip)
-    except DAMAGE as error:
+    except (InputError, *DAMAGE) as error:
         yield damaged(path, error)
 
 
 def damaged(path: str, error: Exception) -> Found:
     """The row for an archive, or an array in it, that cannot be read on."""
+    refused = isinstance(error, InputError) or getattr(error, "strerror", None)  # by us, or by the system
     reason = (str(getattr(error, "strerror", None) or error) or "ends too early").lower().splitlines()[0]
-    return found_file(path)._replace(fault=f"damaged archive: {reason}")
+    return found_file(path)._replace(fault=reason if refused else f"damaged archive: {reason}")
 
 
 def read_zip(path: str, on_skip: OnSkip) -> Iterator[Found]:
@@ -166,52 +170,72 @@ def read_npz(path: str) -> Iterator[Block]:
             try:
                 with archive.open(member) as stream:
                     yield from read_npy(stream, name, labels=True)
-            except ValueError as error:
+            except (InputError, ValueError) as error:
                 yield damaged(name, error)
 
 
 def read_npy(stream: IO[bytes], name: str, *, labels: bool = False) -> Iterator[Pictures]:
-    """Raises ValueError for an array that does not hold pictures, pickled objects first of all.
+    """Raises InputError for an array that does not hold pictures, pickled objects first of all, ValueError for damage.
 
-    labels: whether arrays with one axis, or with as many columns as there are digits, are passed over.
+    labels: whether arrays with one axis, or with as many columns as there are digits or one, are passed over.
     """
     if np.lib.format.read_magic(stream) != (1, 0):  # later ones are for long headers, which numpy reads at any length
-        raise ValueError("not pictures")
+        raise InputError("not pictures")
     try:
         shape, column_major, dtype = np.lib.format.read_array_header_1_0(stream)
     except Exception as error:  # it is Python source, whose parser raises whatever it meets
         raise ValueError("not the header of an array") from error
-    if labels and (len(shape) < 2 or shape[1:] == (10,)):
+    if labels and (len(shape) < 2 or shape[1:] in ((1,), (10,))):
         return iter(())
-    if column_major or dtype.kind not in "uifb":
-        raise ValueError(f"pictures are rows of numbers, this holds {dtype}{' by columns' * column_major}")
+    if dtype.kind not in "uifb":
+        raise InputError(f"pictures are rows of numbers, this holds {dtype}")
+    if column_major:  # as pandas keeps tables
+        stream = by_rows(stream, shape, dtype)
     return read_rows(stream, shape, dtype, name)
 
 
-def read_idx(stream: IO[bytes], name: str) -> Iterator[Pictures]:
-    """MNIST's own format."""
+def by_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> IO[bytes]:
+    """An array's bytes in the usual order. Raises InputError or EOFError."""
+    size = math.prod(shape) * dtype.itemsize
+    if size > LARGEST_BY_COLUMNS:
+        raise InputError(f"stored by columns, and larger than {LARGEST_BY_COLUMNS // 2**20} MB; save it with order='C'")
+    content = stream.read(size)
+    if len(content) < size:
+        raise EOFError
+    return io.BytesIO(np.frombuffer(content, dtype).reshape(shape, order="F").tobytes())
+
+
+def read_idx(stream: IO[bytes], name: str, on_skip: OnSkip) -> Iterator[Pictures]:
+    """MNIST's own format; its labels are passed over."""
     zero, kind, axes = struct.unpack(">HBB", stream.read(4))
-    if zero or kind != 8 or axes not in (2, 3, 4):
+    if zero or kind != 8 or axes not in (1, 2, 3, 4):
         raise ValueError("not an IDX file of pictures in bytes")
+    if axes == 1:
+        on_skip(name)
+        return
     yield from read_rows(stream, struct.unpack(f">{axes}I", stream.read(4 * axes)), np.dtype(np.uint8), name)
     stream.read(1)  # at its end gzip compares the checksum
 
 
 def read_rows(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Iterator[Pictures]:
-    """Pictures, (n, h, w), (n, h, w, 1 or 3), (n, 784) or one, (h, w, 1 or 3), some at a time; levels, or a mask.
+    """Pictures, (n, h, w), (n, h, w, 1 or 3), (n, 1, h, w), (n, 784) or one, (h, w, 1 or 3), some at a time; levels, or
+    a mask.
 
-    Raises ValueError or EOFError.
+    Raises InputError or EOFError.
     """
     if len(shape) == 3 and shape[2] in (1, 3):
         shape = (1, *shape)
+    elif len(shape) == 4 and shape[1] == 1:  # as PyTorch has them
+        shape = (shape[0], *shape[2:])
     one = (28, 28) if shape[1:] == (784,) else shape[1:]
     if (len(one) == 3 and one[2] not in (1, 3)) or len(one) not in (2, 3):
-        raise ValueError(f"pictures are (n, h, w), (n, h, w, 3) or (n, 784), this is {shape}")
+        known = "(n, h, w), (n, h, w, 3), (n, 784) or one of (h, w, 1)"
+        raise InputError(f"pictures are {known}, this is {shape}")
     if not all(0 < side <= LARGEST_SIDE for side in one):
-        raise ValueError(f"pictures are 1 to {LARGEST_SIDE} px wide and high, these are {one}")
+        raise InputError(f"pictures are 1 to {LARGEST_SIDE} px wide and high, these are {one}")
     size = math.prod(one) * dtype.itemsize
     if size > LARGEST:
-        raise ValueError(f"pictures are at most {LARGEST // 2**20} MB, these have {size // 2**20}")
+        raise InputError(f"pictures are at most {LARGEST // 2**20} MB, these have {size // 2**20}")
     together = max(1, min(AT_ONCE, HEAVIEST // size))
     for start in range(0, shape[0], together):
         count = min(together, shape[0] - start)

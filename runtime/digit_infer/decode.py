@@ -33,11 +33,17 @@ MAX_MEGAPIXELS = 178
 ORIENTATION = 0x0112  # EXIF's tag
 NEW_SUBFILE_TYPE, PREVIEW_OR_MASK = 0x00FE, 1 | 4  # TIFF's tag, and bits of it
 BEHIND_FIRST = 8  # frames that are looked through for another page: reading on and on takes ever longer
+MAGIC = (
+    *(rb"\x89PNG\r\n", rb"\xff\xd8\xff", rb"GIF8[79]a", rb"BM.{4}\0{4}", rb"II\*\0", rb"MM\0\*", rb"RIFF.{4}WEBP"),
+    rb".{4}ftypavi[fs]",
+)
+FIRST_BYTES = re.compile(b"|".join(MAGIC), re.DOTALL)  # of the commonest kinds of pictures, the first 12
 NO_IMAGES = (
     (re.compile(rb".{4}ftyp(hei[cx]|m[is]f1)", re.DOTALL), "HEIC, which Pillow cannot read; save it as JPEG"),
     (re.compile(rb"%PDF"), "a PDF; save its pages as pictures"),
     (re.compile(rb"PK\x03\x04"), "a zip archive; name it on the command line, ending in .zip"),
     (re.compile(rb"\Z"), "an empty file"),
+    (FIRST_BYTES, "a truncated or damaged picture"),
     (re.compile(rb""), "not an image"),
 )
 SMALL = 2**16  # bytes; larger files are left to Pillow, which reads them piece by piece
@@ -111,7 +117,9 @@ def decode_array(levels: NDArray[Any]) -> Levels:
     if levels.dtype.kind == "b":
         levels = levels * np.uint8(255)
     if levels.dtype != np.uint8:
-        levels = to_eight_bits(levels.astype(np.float32 if levels.dtype.kind == "f" else np.int64))
+        with np.errstate(over="ignore"):  # of floats that no picture has
+            levels = levels.astype(np.float32 if levels.dtype.kind == "f" else np.int64)
+        levels = to_eight_bits(levels)
     return without_colour(levels) if levels.ndim == 3 else levels
 
 
@@ -167,7 +175,7 @@ def to_levels(image: "Image") -> Levels:
     try:
         image.draft(None, (LONGEST_SIDE, LONGEST_SIDE))
         image.load()
-        if image.getexif().get(ORIENTATION, 1) != 1:  # it would copy what is upright
+        if is_turned(image):  # it would copy what is upright
             from PIL import ImageOps  # slow to load, and few need it
 
             image = ImageOps.exif_transpose(image)
@@ -182,6 +190,13 @@ def to_levels(image: "Image") -> Levels:
     if image.mode in ("1", "L"):
         return reduce(in_mode(image, "L"))
     return without_colour(reduce(in_mode(image, "RGB")))
+
+
+def is_turned(image: "Image") -> bool:
+    """Whether its EXIF tag says so; where that is damaged, the pixels may be whole."""
+    with suppress(Exception):  # as above
+        return bool(image.getexif().get(ORIENTATION, 1) != 1)
+    return False
 
 
 def in_mode(image: "Image", mode: str) -> "Image":
@@ -207,7 +222,7 @@ def to_eight_bits(levels: NDArray[Any]) -> Levels:
     deep grey that hardly any contrast would be left of.
     """
     if not np.isfinite(levels).all():
-        raise ImageError("holds NaN or infinite levels")
+        raise ImageError("holds levels that are NaN, infinite or enormous")
     darkest, brightest = float(levels.min()), float(levels.max())
     span = brightest - darkest
     if levels.dtype.kind == "f" and darkest < -0.2 and 0 < span < 8:

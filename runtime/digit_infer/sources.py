@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from io import BufferedIOBase, UnsupportedOperation
 from itertools import chain, islice
 from operator import attrgetter
+from pathlib import PurePath
 from typing import cast
 
+from digit_infer.decode import FIRST_BYTES
 from digit_infer.errors import InputError
 from digit_infer.found import Block, Files, Found
 
@@ -18,8 +20,6 @@ SUFFIXES = {
     *(".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo"),
     *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
 }
-MAGIC = (rb"\x89PNG\r\n", rb"\xff\xd8\xff", rb"GIF8[79]a", rb"BM.{4}\0{4}", rb"II\*\0", rb"MM\0\*", rb"RIFF.{4}WEBP")
-FIRST_BYTES = re.compile(b"|".join(MAGIC), re.DOTALL)  # of pictures whose name has no known suffix
 TOGETHER = 1000  # files of a folder that are found before the first of them is read
 BOM = b"\xef\xbb\xbf"  # in front of a list that was written on Windows
 LISTED = 100_000  # entries of a folder that are read in order of name; a larger one as the file system lists it
@@ -47,13 +47,20 @@ def find_blocks(inputs: Iterable[str], on_skip: OnSkip = lambda path: None) -> I
 
 def expand(given: str) -> list[str]:
     """A path as it is, or what a glob pattern stands for."""
-    if given == "-" or os.path.lexists(given):
+    try:
+        if given != "-":
+            os.lstat(given)
         return [given]
+    except (OSError, ValueError) as error:
+        denied = isinstance(error, PermissionError)
     import glob  # seldom needed, since shells do it, and slow to load
 
-    if matches := sorted(glob.glob(given, recursive=True)):
-        return matches
-    raise InputError(f"{given}: no such file or folder")
+    matches = sorted(glob.glob(given, recursive=True))
+    folders = {os.path.normpath(match) for match in matches if os.path.isdir(match)}
+    # what ** gives beside the folder that it lies in would be read twice
+    if outermost := [match for match in matches if not folders.intersection(map(str, PurePath(match).parents))]:
+        return outermost
+    raise InputError(f"{given}: {'permission denied' if denied else 'no such file or folder'}")
 
 
 def open_input(path: str, on_skip: OnSkip) -> Iterator[Block]:
