@@ -107,6 +107,15 @@ def test_paths_are_relative_to_the_table_first(data, monkeypatch):
     assert (expected("a.png"), expected("../a.png"), expected("images/a.png")) == (3, 4, 3)
 
 
+def test_a_label_of_a_picture_beside_the_table_is_of_no_other(data):
+    shutil.copy("images/1/" + os.listdir("images/1")[0], "a.png")
+    shutil.copy("images/2/" + os.listdir("images/2")[0], "images/a.png")
+    write_table(data / "labels.csv", {"a.png": 1})
+    result = infer("images", "a.png", "--labels", "labels.csv")
+    assert "(1 of 1)" in result.stderr
+    assert set(expected_in(infer("images", "--labels", "labels.csv")).values()) == {""}
+
+
 def test_paths_in_an_archive_are_relative_to_it(data, pictures):
     shutil.make_archive("images", "zip", "images")
     write_table(data / "tables/labels.csv", {path.relative_to("images"): path.parent.name for path in pictures})

@@ -70,11 +70,17 @@ class Table:
     def __call__(self, path: str) -> int | None:
         path = os.path.abspath(path)
         for known in (path, name_in_row(path)):  # the second one where the table is of rows
-            names = (known.removeprefix(base) for base in self.bases if known.startswith(base))
-            for name in (known, *names):
-                if name in self.digits:
+            if known in self.digits:
+                return self.digits[known]
+            for place, base in enumerate(self.bases):
+                name = known.removeprefix(base)
+                if known.startswith(base) and name in self.digits and not self.lies_in(self.bases[:place], name):
                     return self.digits[name]
         return None
+
+    def lies_in(self, bases: list[str], name: str) -> bool:
+        """Whether the name is of another picture, relative to an earlier base."""
+        return any(os.path.lexists(base + name) for base in bases)
 
 
 def digit_of_folder(path: str) -> int | None:
