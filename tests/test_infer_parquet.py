@@ -53,6 +53,16 @@ def test_an_existing_folder_is_refused_and_force_replaces_it(images, out):
     assert sorted(path.name for path in out.iterdir()) == ["rows.parquet", "rows.parquet.run.json"]
 
 
+@pytest.mark.parametrize("option", ["--force", "--resume"])
+def test_a_folder_with_something_else_in_it_is_left_alone(option, images, out):
+    infer(images / "3", "-o", out / "rows.parquet")
+    (out / "rows.parquet/notes.txt").write_text("mine")
+    before = sorted((path, path.is_file() and path.read_bytes()) for path in out.rglob("*"))
+    result = infer(images / "8", "-o", out / "rows.parquet", option)
+    assert (result.exit_code, "also holds 'notes.txt'" in result.stderr) == (1, True)
+    assert sorted((path, path.is_file() and path.read_bytes()) for path in out.rglob("*")) == before
+
+
 def test_force_over_an_interrupted_run_keeps_none_of_its_parts(images, out):
     infer(images / "3", "-o", out / "rows.parquet")
     (out / "rows.parquet").rename(out / "rows.parquet.partial")

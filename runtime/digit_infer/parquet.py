@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet
 
+from digit_infer.errors import OutputError
 from digit_infer.files import writing
 from digit_infer.row import Row
 from digit_infer.sinks import RowFile, as_written
@@ -37,6 +38,12 @@ class ParquetFolder(RowFile):
 
     def __init__(self, output: Path) -> None:
         super().__init__(output)
+        with writing(output):
+            others = {*output.iterdir()} - {*self.parts(output)} if output.exists() else set()
+        if others:
+            raise OutputError(
+                f"{output} also holds {min(others).name!a}, which is no part of rows; name another folder"
+            )
         self.waiting, self.rows = io.BytesIO(), 0
 
     def parts(self, folder: Path) -> list[Path]:
