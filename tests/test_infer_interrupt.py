@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -17,6 +18,7 @@ from watching import until
 from digit_infer.cli import main
 from digit_infer.sources import find_images
 
+STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 EFFORT = ["--workers", "2", "--batch-size", "4"]
 
 
@@ -108,7 +110,7 @@ def test_a_run_that_was_killed_is_brought_to_the_same_end(seed, started, whole, 
     assert started.path.read_bytes() == whole.read_bytes()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", STOPPING, ids=lambda number: number.name)
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["alone", "with its workers"])
 def test_a_signal_ends_the_run_with_whole_rows_and_a_word_on_how_to_go_on(number, send, started, whole, run_cli):
     path, record = started.path, started.path.with_name(f"{started.path.name}.run.json")
@@ -131,7 +133,7 @@ def test_a_signal_ends_the_run_with_whole_rows_and_a_word_on_how_to_go_on(number
     assert json.loads(record.read_text())["status"] == "complete"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", STOPPING, ids=lambda number: number.name)
 def test_a_signal_ends_a_run_that_waits_for_the_next_line_of_a_list(number, sample_files, start_cli, run_cli, out):
     process = start_cli("-", "-o", str(out / "rows.csv"), *EFFORT, stdin=subprocess.PIPE)
     listed = b"".join(os.fsencode(path) + b"\n" for path in sample_files[:30])
@@ -145,6 +147,15 @@ def test_a_signal_ends_a_run_that_waits_for_the_next_line_of_a_list(number, samp
     assert (process.returncode, stderr.splitlines()[-1]) == (130, "interrupted: --resume goes on")
     assert run_cli("-", "-o", str(out / "rows.csv"), "--resume", input=listed).returncode == 0
     assert (out / "rows.csv").read_text().count(",ok,") == 30
+
+
+def test_under_nohup_a_terminal_that_is_gone_is_no_reason_to_stop(start_cli, whole, listed, out):
+    started = Started(
+        partial(start_cli, preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)), out / whole.name, listed
+    )
+    os.killpg(started.process.pid, signal.SIGHUP)
+    started.finish()
+    assert started.path.read_bytes() == whole.read_bytes()
 
 
 def test_a_run_may_be_interrupted_many_times(started, whole):

@@ -124,7 +124,7 @@ class StopTaking(Exception):
 def run(found: Stream, reader: Reader, workers: int, batch_size: int, write: Callable[[Answer], object]) -> bool:
     """Run the whole way over all inputs: every input gets exactly one row, in order, handed to `write` by the batch.
 
-    SIGINT and SIGTERM end it after the batches in flight; returns whether that happened.
+    SIGINT, SIGTERM and, unless it is ignored, SIGHUP end it after the batches in flight; returns whether that happened.
     """
     stopped = taking = False
 
@@ -146,7 +146,10 @@ def run(found: Stream, reader: Reader, workers: int, batch_size: int, write: Cal
             return Batch([])
 
     gc.freeze()  # or the collector would write to what the workers share with this process, and part it
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    stopping = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # as under nohup
+        stopping.remove(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in stopping}
     try:
         pool = Pool(reader, reader.give_up, workers, batch_size)
         for answer in pool.map(take):

@@ -74,7 +74,8 @@ class Process:
 def serve(tasks: int, answers: int, work: Work) -> NoReturn:
     """The life of a process: it ends when its parent closes the pipe."""
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means,
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # and what a terminal that is gone
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         while True:
             batch = receive(tasks)  # raises EOFError at the end
