@@ -159,6 +159,18 @@ def test_what_was_read_before_an_interrupt_is_on_the_page(start_cli, tmp_path, s
     assert "interrupted" in page.text
 
 
+@pytest.mark.parametrize("option", ["--report", "--summary"])
+def test_an_open_stream_is_gone_on_with_whatever_it_holds(option, samples, tmp_path, start_cli):
+    (tmp_path / "log").write_text("begun\n")
+    command = str(samples / "digits/1"), "-o", str(tmp_path / "rows.csv"), option, "/dev/stdout"
+    with (tmp_path / "log").open("ab") as log:
+        process = start_cli(*command, stdout=log)
+        assert process.communicate()[1].count(b"\n") == 1
+    text = (tmp_path / "log").read_text()
+    assert text.startswith(f"begun\n{'<!doctype html>' if option == '--report' else '{'}")
+    assert text.rstrip().endswith("</html>" if option == "--report" else "}")
+
+
 def test_a_page_goes_into_a_pipe(samples, tmp_path, run_cli):
     command = str(samples / "digits/1"), "-o", str(tmp_path / "rows.csv"), "--report", "/dev/stdout"
     done = run_cli(*command)

@@ -129,7 +129,7 @@ def check_place(path: Path) -> None:
 def check_is_summary(path: Path) -> None:
     """Raises OutputError for a file that --summary has not written and would replace, or that it could not write."""
     check_place(path)
-    if not path.is_file() or not path.stat().st_size:
+    if goes_on(path) or not path.is_file() or not path.stat().st_size:
         return
     with writing(path), path.open("rb") as file:
         content = file.read(2**20)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from digit_infer.debug import draw_pair
 from digit_infer.errors import OutputError
-from digit_infer.files import check_place, write_out, writing
+from digit_infer.files import check_place, goes_on, write_out, writing
 from digit_infer.found import Found
 from digit_infer.pipeline import Details
 from digit_infer.report import Tally
@@ -64,7 +64,7 @@ class Page:
         self.path = path
         check_place(path)
         with writing(path):
-            if path.is_file() and start_of(path) not in (b"", start_of(TEMPLATE)):
+            if not goes_on(path) and path.is_file() and start_of(path) not in (b"", start_of(TEMPLATE)):
                 raise OutputError(f"{path} is no report; give --report another name")
         self.wrong = Section("Read wrongly", "the surest first", lambda row: -(row.confidence or 0))
         self.rejected = Section("Rejected", "the first", lambda row: 0)
