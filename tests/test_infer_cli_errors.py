@@ -154,6 +154,12 @@ def test_an_option_that_is_empty_is_refused(option, digits, nothing_read):
     assert f"{option} is empty" in result.stderr
 
 
+def test_an_input_that_is_empty_is_refused(digits, nothing_read):
+    result = infer(digits, "")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "an INPUT is empty" in result.stderr
+
+
 @pytest.mark.parametrize("option", ["--summary", "--report"])
 def test_where_nothing_can_be_told_of_the_rows_none_are_made(option, digits, out, nothing_read):
     if option == "--report":

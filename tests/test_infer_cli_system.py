@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from digit_infer.bundle import read_bundle
@@ -49,6 +50,17 @@ def test_too_few_file_descriptors_ask_for_fewer_workers(sevens, run_cli):
     done = run_cli(str(sevens), "--workers", "10", "--batch-size", "1", preexec_fn=few)
     line = b"Error: cannot start a process (Too many open files); --workers asks for fewer\n"
     assert (done.returncode, done.stderr) == (1, line)
+
+
+def test_too_little_memory_for_an_array_is_one_line(tmp_path, run_cli):
+    def little():
+        resource.setrlimit(resource.RLIMIT_AS, (800_000_000, 800_000_000))  # less than twice the array
+
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": True, "shape": (2**19, 784)})
+        file.truncate(2**19 * 784 + file.tell())
+    done = run_cli(str(tmp_path / "a.npy"), "-m", "nano", "--workers", "1", preexec_fn=little)
+    assert (done.returncode, done.stderr) == (1, b"Error: not enough memory; a smaller --batch-size needs less\n")
 
 
 def test_started_by_who_ignores_the_end_of_processes_it_comes_to_its_own(sevens, tmp_path, run_cli):

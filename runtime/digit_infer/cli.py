@@ -224,6 +224,8 @@ def usage_fault(given: dict[str, Any]) -> str:
     """Which of the options given do not go together, or ''."""
     if empty := [name for name, value in given.items() if value == ""]:  # as of a variable of the shell that is not set
         return f"--{empty[0].replace('_', '-')} is empty; give it a value or leave it out"
+    if "" in given["inputs"]:
+        return "an INPUT is empty; give it a value or leave it out"
     gated = given["max_accuracy_drop"] is not None or given["min_agreement"] is not None
     if gated and not given["against"]:
         return "--max-accuracy-drop and --min-agreement compare with a model: add --against FLOAT.tflite"
@@ -243,10 +245,6 @@ def usage_fault(given: dict[str, Any]) -> str:
             return f"--{option} would replace a file that is read or written; give it a name of its own"
     if given["output"] and given["labels"] and os.path.realpath(given["output"]) == os.path.realpath(given["labels"]):
         return "-o would replace the table of --labels; give it a name of its own"
-    if given["debug_dir"]:
-        for folder in given["inputs"]:
-            if os.path.realpath(given["debug_dir"]).startswith(os.path.join(os.path.realpath(folder), "")):
-                return f"--debug-dir lies in {folder}, so its cards would be read as pictures; name another"
     if given["retry_errors"] and not given["resume"]:
         return "--retry-errors goes with --resume"
     if given["resume"] and given["force"]:

@@ -42,6 +42,9 @@ class Command(click.Command):
             where = f"{error.filename}: " if error.filename else ""
             click.echo(f"Error: {where}{(error.strerror or str(error)).lower()}", err=True)
             sys.exit(1)
+        except MemoryError:
+            click.echo("Error: not enough memory; a smaller --batch-size needs less", err=True)
+            sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

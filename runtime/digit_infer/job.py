@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from digit_infer.classifier import Classifier, Probabilities
+from digit_infer.errors import InputError
 from digit_infer.extras import require
 from digit_infer.files import locked, write_json
 from digit_infer.labels import read_labels
@@ -19,7 +20,7 @@ from digit_infer.resume import start_or_resume
 from digit_infer.row import Row
 from digit_infer.settings import Effort, Options, Output
 from digit_infer.sinks import file_of_rows, open_stdout
-from digit_infer.sources import at_least_one, find_blocks
+from digit_infer.sources import at_least_one, expand, find_blocks
 from digit_infer.stream import Stream
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class Job:
         if output.debug_dir:
             from digit_infer.debug import DebugFolder  # seldom wanted, and slow to load
 
+            for folder in (path for given in inputs for path in expand(given)):
+                if os.path.realpath(output.debug_dir).startswith(os.path.join(os.path.realpath(folder), "")):
+                    raise InputError(
+                        f"--debug-dir lies in {folder}, so its cards would be read as pictures; name another"
+                    )
             self.debug = DebugFolder(output.debug_dir)
         if output.report:
             require("jinja2", "report")
