@@ -56,6 +56,17 @@ def test_what_is_no_picture_is_refused(other, reader):
         reader.read(other)
 
 
+@pytest.mark.parametrize("dtype", [complex, "U1", object, [("level", "u1")]], ids=str)
+def test_what_holds_no_numbers_is_refused(dtype, reader):
+    with pytest.raises(TypeError, match="a picture is of numbers"):
+        reader.read(np.zeros((28, 28), dtype))
+
+
+def test_a_list_of_paths_is_no_path(reader, sample_files):
+    with pytest.raises(TypeError):
+        list(reader.read_all(sample_files))
+
+
 @pytest.mark.parametrize(("name", "value"), [("min_confidence", 90), ("min_confidence", np.nan), ("runtime", "foo")])
 def test_values_that_mean_nothing_are_refused(name, value):
     with pytest.raises(ValueError, match=name):

@@ -55,7 +55,7 @@ class DigitReader:
 
         Raises InputError for what does not exist.
         """
-        found = Stream(find_blocks(str(path) for path in inputs))
+        found = Stream(find_blocks(map(os.fsdecode, inputs)))
         while batch := found.take(Effort.batch_size):
             yield from self.reader.read(batch).rows
 
@@ -66,6 +66,8 @@ def as_found(picture: str | Path | bytes | bytearray | memoryview | NDArray[Any]
         return Found("", bytes(picture))
     if not isinstance(picture, np.ndarray):
         return Found(os.fsdecode(picture))
+    if picture.dtype.kind not in "buif":
+        raise TypeError(f"a picture is of numbers, this of {picture.dtype}")
     if picture.ndim < 2 or picture.shape[2:] not in ((), (1,), (3,)) or 0 in picture.shape:
         raise ValueError(f"a picture is (h, w), (h, w, 1) or (h, w, 3), this is {picture.shape}")
     return Found("", whole_range(picture[None])[0] if picture.dtype.kind in "ui" else picture)
