@@ -175,14 +175,14 @@ def test_a_header_without_end_is_never_held(tmp_path):
 def test_a_picture_of_an_array_larger_than_the_limit_is_refused_before_it_is_read(tmp_path):
     with (tmp_path / "a.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (1, 4096, 4096)})
-    assert found_in(tmp_path / "a.npy") == [("", "pictures are at most 64 mb, these have 128")]
+    assert found_in(tmp_path / "a.npy") == [("", "pictures are at most 64 MB, these have 128")]
 
 
 def test_an_array_by_columns_that_is_too_large_to_hold_is_refused_before_it_is_read(tmp_path):
     with (tmp_path / "a.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": True, "shape": (10**6, 784)})
     ((_, reason),) = found_in(tmp_path / "a.npy")
-    assert reason == "stored by columns, and larger than 512 mb; save it with order='c'"
+    assert reason == "stored by columns, and larger than 512 MB; save it with order='C'"
 
 
 SPARSE = {

@@ -71,9 +71,9 @@ def read_archive(path: str, on_skip: OnSkip) -> Iterator[Block]:
 
 def damaged(path: str, error: Exception) -> Found:
     """The row for an archive, or an array in it, that cannot be read on."""
-    refused = isinstance(error, InputError) or getattr(error, "strerror", None)  # by us, or by the system
-    reason = (str(getattr(error, "strerror", None) or error) or "ends too early").lower().splitlines()[0]
-    return found_file(path)._replace(fault=reason if refused else f"damaged archive: {reason}")
+    own, system = isinstance(error, InputError), getattr(error, "strerror", None)
+    reason = str(error) if own else (system or str(error) or "ends too early").lower().splitlines()[0]
+    return found_file(path)._replace(fault=reason if own or system else f"damaged archive: {reason}")
 
 
 def read_zip(path: str, on_skip: OnSkip) -> Iterator[Found]:
