@@ -214,3 +214,20 @@ def test_training_goes_on_where_nothing_can_be_said(stderr, tiny, tmp_path):
         done = subprocess.run(command, stderr=full, preexec_fn=(lambda: os.close(2)) if stderr == "closed" else None)
     assert done.returncode == 0
     assert (tmp_path / "run/model.keras").exists()
+
+
+def test_what_matplotlib_is_configured_for_does_not_matter(tiny, tmp_path):
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
+    command = [sys.executable, "-m", "digit_train", *SHORT, "--data", str(tiny), "--out", str(tmp_path / "run")]
+    environment = os.environ | {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc"), "MPLBACKEND": "module://not.installed"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run/figures/predictions.png").exists()
+
+
+def test_of_few_pictures_batches_are_small_unless_asked_for(tiny, tmp_path):
+    for options, size in (([], 32), (["--batch-size", "50"], 50)):
+        folder = tmp_path / str(size)
+        command = ["--preset", "nano", "--epochs", "1", "--data", str(tiny), "--out", str(folder), *options]
+        assert CliRunner().invoke(main, command).exit_code == 0
+        assert json.loads((folder / "metrics.json").read_text())["config"]["batch_size"] == size

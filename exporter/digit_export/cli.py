@@ -73,7 +73,7 @@ def main(
     if not exported.calibrated:
         click.echo(
             f"warning: no metrics.json of these weights beside {model}: exported without temperature, least confidence "
-            "and the probability that it is no digit; export it in the folder that digit-train wrote",
+            "and the probability that it is no digit; if digit-train made it, export it in the folder that it wrote",
             err=True,
         )
     if not exported.scaled:

@@ -104,7 +104,9 @@ def read_training(path: Path, model: keras.Sequential) -> dict[str, Any]:
         if missing := {"validation", "outliers"} - training["config"].keys() | {"data_sha256"} - training.keys():
             raise KeyError(*missing)
         return training
-    except (OSError, *DAMAGE) as error:
+    except OSError as error:
+        raise ModelError(f"cannot read {metrics}: {error.strerror}; remove it to export without it") from error
+    except DAMAGE as error:
         raise ModelError(f"{metrics} is damaged ({error}); restore it, or remove it to export without it") from error
 
 

@@ -1,4 +1,4 @@
-"""Keras as both commands need it, whatever its user has configured for other work."""
+"""Keras and matplotlib as the commands need them, whatever their user has configured for other work."""
 
 import os
 
@@ -14,3 +14,12 @@ def prepare_keras() -> None:
 
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
+
+
+def prepare_matplotlib() -> None:
+    """Load it for figures that go to files. Raises DigitError where it is not installed."""
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's may be missing here
+    require("matplotlib", "train")
+    import matplotlib as mpl
+
+    mpl.rcdefaults()

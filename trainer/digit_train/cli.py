@@ -9,8 +9,7 @@ import click
 
 from digit_infer import __version__
 from digit_infer.command import Command, Number, say
-from digit_infer.extras import require
-from digit_train.backend import prepare_keras
+from digit_train.backend import prepare_keras, prepare_matplotlib
 from digit_train.config import PRESETS, RECIPES
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     type=click.IntRange(0),
     help="Epochs without improvement before stopping; 0 keeps the last weights.  [default: the preset's]",
 )
-@click.option("--batch-size", type=click.IntRange(2), help="[default: the preset's]")
+@click.option("--batch-size", type=click.IntRange(2), help="[default: the preset's, fewer for few pictures]")
 @click.option(
     "--learning-rate",
     type=Number(0, math.inf, min_open=True, max_open=True),
@@ -122,7 +121,7 @@ def main(
     """
     folder = out or Path("runs") / preset
     prepare_keras()
-    require("matplotlib", "train")
+    prepare_matplotlib()
     from digit_train.data import load
     from digit_train.folder import CHECKPOINT, check_free, occupied
     from digit_train.results import write_results
@@ -138,7 +137,10 @@ def main(
     with occupied(folder):
         if not force:
             check_free(folder, resume)
-        run = Run(config, load(data), folder, init, teachers, lessons_folder)
+        digits = load(data, say)
+        if overrides["batch_size"] is None:  # of few pictures an epoch would have hardly any steps
+            config = replace(config, batch_size=min(config.batch_size, max(32, len(digits.x_train) // 100)))
+        run = Run(config, digits, folder, init, teachers, lessons_folder)
         if resume:
             run.restore_checkpoint()
             click.echo(f"going on after epoch {len(run.history)}", err=True)

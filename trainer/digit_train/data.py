@@ -1,6 +1,7 @@
 """Data sets to train on: MNIST, a folder with a sub-folder per digit, or an .npz with Keras' names."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,13 +33,16 @@ class Digits:
         return hashlib.sha256(b"".join(getattr(self, name).tobytes() for name in NAMES)).hexdigest()
 
 
-def load(source: str) -> Digits:
-    """Load `mnist`, a folder or an .npz file. Raises DataError with the line to show."""
+def load(source: str, note: Callable[[str], object] = lambda line: None) -> Digits:
+    """Load `mnist`, a folder or an .npz file; `note` hears what of a folder is passed over.
+
+    Raises DataError with the line to show.
+    """
     if source == "mnist":
         return Digits(**load_mnist())
     path = Path(source)
     if path.is_dir():
-        return load_folder(path)
+        return load_folder(path, note)
     if path.suffix.lower() == ".npz" and path.is_file():
         return load_npz(path)
     raise DataError(f"--data {source}: not 'mnist', a folder or an .npz file")
@@ -69,16 +73,16 @@ def load_npz(path: Path) -> Digits:
     return Digits(**arrays)
 
 
-def load_folder(folder: Path) -> Digits:
+def load_folder(folder: Path, note: Callable[[str], object]) -> Digits:
     """Read folder/0 to folder/9 with the reader and normaliser that ship; every sixth picture of a class is test."""
     images: dict[str, list[NDArray[np.uint8]]] = {"train": [], "test": []}
     labels: dict[str, list[int]] = {"train": [], "test": []}
-    faults = []
+    faults, skipped = list[str](), list[str]()
     digits = [digit for digit in range(10) if (folder / str(digit)).is_dir()]
     if not digits:
         raise DataError(f"{folder} has no sub-folders 0 to 9")
     for digit in digits:
-        for number, found in enumerate(find_images([str(folder / str(digit))])):
+        for number, found in enumerate(find_images([str(folder / str(digit))], skipped.append)):
             try:
                 pixels, reason = normalise(read_picture(Path(found.path)))
             except ImageError as error:
@@ -94,6 +98,8 @@ def load_folder(folder: Path) -> Digits:
         raise DataError(f"{', '.join(faults[:NAMED])}{more}; fix or remove {'them' if faults[1:] else 'it'}")
     for part, which in (("train", ""), ("test", ", every sixth picture of a class,")):
         check_classes(np.array(labels[part], int), f"{folder}: {part} part{which}")
+    if skipped:
+        note(f"passed over {len(skipped)} other files in {folder}, first {skipped[0]}")
     arrays = {f"x_{part}": np.stack(images[part]) for part in images}
     return Digits(**arrays, **{f"y_{part}": np.array(labels[part], np.uint8) for part in labels})
 

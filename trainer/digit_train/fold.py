@@ -27,8 +27,9 @@ def fold(model: keras.Sequential, temperature: float = 1.0) -> Folded:
     pooling, as `build` makes them, and Dense layers with a ReLU after each but the last.
     """
     only = (
-        "only networks of Dense layers are exported or fitted into 4 bits: Rescaling without offset, Flatten, Dense, "
-        "BatchNormalization, ReLU, Dropout, in digit-train's order"
+        "only networks of Dense layers are exported or fitted into 4 bits: Rescaling without offset, Flatten, Dense "
+        "without activation or with ReLU, BatchNormalization with scale and center, ReLU, Dropout, "
+        "in digit-train's order"
     )
     crop, pool, scale = 0, 1, 1.0
     dense: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []

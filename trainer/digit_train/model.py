@@ -1,6 +1,7 @@
 """The Keras network: raw grey levels in, ten logits out."""
 
 import hashlib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,8 @@ def beside_none(logits: tf.Tensor, level: float = RARE) -> tf.Tensor:
 def load_model(path: Path) -> keras.Sequential:
     """Load a network from 28 x 28 pixels to ten linear logits. Raises ModelError."""
     try:
+        if path.suffix == ".keras" and path.is_file() and not zipfile.is_zipfile(path):
+            raise ValueError("it is not whole; save or copy it again")  # Keras says that it is not there
         model = keras.models.load_model(path, compile=False)  # whatever it was trained with
         if not isinstance(model, keras.Sequential):
             model = as_sequential(model)
@@ -71,7 +74,7 @@ def load_model(path: Path) -> keras.Sequential:
             raise ValueError("its weights are not finite; train it again with a lower learning rate")
         if getattr(model.layers[-1], "activation", None) is not keras.activations.linear:
             raise ValueError("it does not end in Dense(10) with linear logits; the export adds the softmax")
-    except (OSError, RuntimeError, *DAMAGE) as error:
+    except (OSError, RuntimeError, tf.errors.OpError, *DAMAGE) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{path} is not a Keras model of digits: {reason}") from error
     return model

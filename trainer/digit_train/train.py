@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digit_infer.errors import DataError, DigitError, InputError
+from digit_infer.errors import DataError, DigitError, InputError, ModelError
 from digit_infer.files import read_npz, written_whole
 from digit_infer.quiet import native_stderr_silenced
 from digit_infer.resume import difference
@@ -249,6 +249,6 @@ def load_weights(model: keras.Sequential, path: Path, config: Config) -> str:
             start_from(model, trained, even=not config.keep_hidden)
         else:
             model.set_weights(trained.get_weights())
-    except ValueError as error:
+    except (ModelError, ValueError) as error:
         raise DataError(f"--init {path}: not a model of this preset ({str(error).splitlines()[0]})") from error
     return weights_digest(trained)
