@@ -154,3 +154,11 @@ def test_the_validation_part_holds_the_last_pictures_of_each_class(labels):
     assert np.bincount(labels[validation]).tolist() == [2] * 10
     for digit in range(10):
         assert train[labels[train] == digit].max() < validation[labels[validation] == digit].min()
+
+
+def test_what_of_a_folder_is_passed_over_is_told(samples, tmp_path):
+    shutil.copytree(samples / "digits", tmp_path / "digits")
+    (tmp_path / "digits/4/more.zip").write_bytes(b"PK")
+    lines = []
+    load(str(tmp_path / "digits"), lines.append)
+    assert lines == [f"passed over 1 other files in {tmp_path}/digits, first {tmp_path}/digits/4/more.zip"]

@@ -94,3 +94,11 @@ def test_what_a_network_was_compiled_with_does_not_matter(suffix, tmp_path):
         warnings.simplefilter("ignore")  # Keras', of its format before the last
         model.save(tmp_path / f"model{suffix}")
     assert weights_digest(load_model(tmp_path / f"model{suffix}")) == weights_digest(model)
+
+
+def test_a_model_cut_off_during_copying_is_called_so(tmp_path):
+    build(PRESETS["nano"]).save(tmp_path / "model.keras")
+    content = (tmp_path / "model.keras").read_bytes()
+    (tmp_path / "model.keras").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match="it is not whole; save or copy it again"):
+        load_model(tmp_path / "model.keras")

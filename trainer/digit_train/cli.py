@@ -138,8 +138,8 @@ def main(
         if not force:
             check_free(folder, resume)
         digits = load(data, say)
-        if overrides["batch_size"] is None:  # of few pictures an epoch would have hardly any steps
-            config = replace(config, batch_size=min(config.batch_size, max(32, len(digits.x_train) // 100)))
+        if overrides["batch_size"] is None:
+            config = config.suited_to(len(digits.x_train))
         run = Run(config, digits, folder, init, teachers, lessons_folder)
         if resume:
             run.restore_checkpoint()

@@ -59,6 +59,10 @@ class Config:
     precision: str = "float32"  # or mixed_bfloat16: twice as fast where the processor has it
     seed: int = 0
 
+    def suited_to(self, pictures: int) -> "Config":
+        """The same with smaller batches for few pictures, of which an epoch would have hardly any steps."""
+        return replace(self, batch_size=min(self.batch_size, max(32, pictures // 100)))
+
     def outliers_beside(self, pictures: int) -> int:
         """How many of a batch go with so many pictures of digits."""
         return max(1, round(pictures * self.outlier_share)) if self.outliers else 0
