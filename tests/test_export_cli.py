@@ -110,6 +110,15 @@ def test_damaged_metrics_are_one_line(damage, export, trained, tmp_path):
     assert not output.exists()
 
 
+def test_metrics_that_cannot_be_read_are_one_line(export, trained, tmp_path):
+    (tmp_path / "model.keras").write_bytes(trained.read_bytes())
+    (tmp_path / "metrics.json").mkdir()
+    result, output = export(model=tmp_path / "model.keras")
+    assert result.exit_code == 1
+    assert "metrics.json: Is a directory; remove it to export without it" in result.stderr
+    assert not output.exists()
+
+
 def test_the_parity_report_is_printed_and_written_and_is_of_this_file_and_the_keras_model(export, trained, digits):
     result, output = export()
     report = json.loads(output.with_name("digits.tflite.parity.json").read_text())

@@ -75,8 +75,9 @@ def test_a_model_that_is_not_of_digits_or_damaged_is_refused_in_one_line(case, r
     assert "\n" not in str(caught.value)
 
 
-def test_a_functional_model_is_taken_where_it_is_a_chain_of_layers(tmp_path, sample_pixels):
-    model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10)])
+@pytest.mark.parametrize("first", [[], [keras.layers.Embedding(256, 1)]], ids=["dense", "a table of levels"])
+def test_a_functional_model_is_taken_where_it_is_a_chain_of_layers(first, tmp_path, sample_pixels):
+    model = keras.Sequential([keras.Input((28, 28)), *first, keras.layers.Flatten(), keras.layers.Dense(10)])
     keras.Model(model.inputs, model.outputs).save(tmp_path / "model.keras")
     loaded = load_model(tmp_path / "model.keras")
     assert isinstance(loaded, keras.Sequential)

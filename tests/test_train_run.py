@@ -172,6 +172,13 @@ def test_init_starts_from_the_given_weights(digits, tmp_path):
         Run(CONFIG, digits, tmp_path, init=tmp_path / "start.keras")
 
 
+@pytest.mark.parametrize("four_bit", [False, True])
+def test_a_teacher_is_no_init_for_its_students(four_bit, digits, tmp_path):
+    build(replace(PRESETS["teacher"], conv=((2,),))).save(tmp_path / "teacher.keras")
+    with pytest.raises(DataError, match=r"--init .*teacher\.keras: not a model of this preset"):
+        Run(replace(CONFIG, four_bit=four_bit), digits, tmp_path, init=tmp_path / "teacher.keras")
+
+
 def test_a_run_is_gone_on_with_from_the_same_init_alone(digits, tmp_path):
     starts = [tmp_path / "first.keras", tmp_path / "second.keras"]
     for seed, path in enumerate(starts):
