@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from digit_export.cli import main
-from digit_export.export import fit_min_confidence, logits, softmax, spread
+from digit_export.export import logits, softmax
 from digit_infer.bundle import read_bundle
 from digit_infer.classifier import Classifier
 from digit_infer.cli import main as infer
@@ -239,13 +239,6 @@ def test_a_network_that_does_not_scale_grey_levels_is_exported_with_a_warning(sc
     assert ("takes grey levels from 0 to 255 as they are" in result.stderr) is not scaled
 
 
-def test_chosen_pictures_are_spread_over_all_classes():
-    labels = np.repeat(np.arange(10, dtype=np.uint8), [5, 100, 100, 100, 100, 100, 100, 100, 100, 3])
-    chosen = spread(labels, 4)
-    assert np.bincount(labels[chosen]).tolist() == [4] * 9 + [3]
-    assert len(set(chosen.tolist())) == len(chosen)
-
-
 def test_neither_calibration_nor_temperature_sees_the_test_set(export, trained, digits, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, digits.x_test.shape, np.uint8) // 2 + 1
     other = replace(digits, x_test=noise, y_test=np.roll(digits.y_test, 1))
@@ -300,8 +293,3 @@ def test_a_network_trained_with_outliers_gets_a_least_confidence_that_its_own_di
 def test_a_network_that_never_saw_outliers_rejects_nothing(export):
     _, output = export()
     assert read_bundle(str(output)).min_confidence == 0
-
-
-def test_a_network_that_reads_nothing_rightly_gets_no_least_confidence(classifier, digits):
-    mistaken = replace(digits, y_train=(digits.y_train + 1) % 10)
-    assert fit_min_confidence(classifier, mistaken, np.arange(20)) == 0
